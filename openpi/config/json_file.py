@@ -1,0 +1,57 @@
+"""A configuration as a JSON file beside a checkpoint, so that the checkpoint alone can be served."""
+
+import json
+import pathlib
+
+from openpi.config import schema
+
+
+def dumps(config: schema.ConfigDict) -> str:
+    """The configuration as indented JSON; tuples become lists."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def load(path: pathlib.Path) -> schema.ConfigDict:
+    """Reads what `dumps` wrote: a locked ConfigDict with every field of the schema.
+
+    Fields that the file lacks (it was written by an older version) get their defaults.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not JSON, or fields that this version does not know; the text names the file.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a text file ({error.reason})") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
+    if not isinstance(values, dict) or not isinstance(values.get("name"), str):
+        raise ValueError(f"{path}: not an openpi configuration (an object with a field 'name')")
+    config = schema.base_config(values["name"])
+    _fill(config, values, "", path)
+    return config.lock()
+
+
+# Free-form fields: their keys are the user's.
+_OPEN = ("data.repack", "policy_metadata")
+
+
+def _fill(config: schema.ConfigDict, values: dict, prefix: str, path: pathlib.Path) -> None:
+    for key, value in values.items():
+        field = f"{prefix}{key}"
+        if key not in config:
+            raise ValueError(f"{path}: unknown field {field!r}; it was written by another version of openpi")
+        if field in _OPEN:
+            config[key] = schema.ConfigDict(value)
+        elif isinstance(value, dict) and isinstance(config[key], schema.ConfigDict):
+            _fill(config[key], value, f"{field}.", path)
+        else:
+            _set(config, key, tuple(value) if isinstance(value, list) else value, field, path)
+
+
+def _set(config: schema.ConfigDict, key: str, value: object, field: str, path: pathlib.Path) -> None:
+    try:
+        config[key] = value
+    except TypeError as error:
+        raise ValueError(f"{path}: field {field!r} has the wrong type ({value!r})") from error

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from openpi.config import json_file, load, table
+
+
+@pytest.mark.parametrize("name", table.CONFIG_TABLE)
+def test_round_trip(tmp_path, name):
+    config = load.load(table.config_path(name))
+    path = tmp_path / "config.json"
+    path.write_text(json_file.dumps(config))
+    again = json_file.load(path)
+    assert json_file.dumps(again) == json_file.dumps(config)
+    assert again.model == config.model
+    assert again.is_locked
+
+
+def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
+    (tmp_path / "config.json").write_text('{"name": "old", "batch_size": 3}')
+    config = json_file.load(tmp_path / "config.json")
+    assert (config.batch_size, config.seed) == (3, 42)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{", "line 1: not JSON"),
+        ("[]", "not an openpi configuration"),
+        ('{"name": 3}', "not an openpi configuration"),
+        ('{"name": "a", "bath_size": 3}', "unknown field 'bath_size'"),
+        ('{"name": "a", "model": {"widht": 3}}', "unknown field 'model.widht'"),
+        ('{"name": "a", "batch_size": "many"}', "'batch_size' has the wrong type"),
+        ('{"name": "a", "model": 3}', "'model' has the wrong type"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, text, match):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=match) as error:
+        json_file.load(path)
+    assert str(path) in str(error.value)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "config.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="not a text file"):
+        json_file.load(tmp_path / "config.json")
+
+
+def test_it_is_plain_json():
+    values = json.loads(json_file.dumps(load.load("experiments/aloha.py")))
+    assert values["name"] == "aloha_reach"
+    assert values["data"]["repack"]["images"]["cam_high"] == "observation.images.cam_high"

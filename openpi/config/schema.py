@@ -1,0 +1,143 @@
+"""Every configuration field with its default, meaning and unit. Experiments start from these and change what differs.
+
+A configuration is data: an ml_collections ConfigDict without objects in it, so that it can be overridden on the command
+line, written as JSON beside a checkpoint, and compared. `openpi/config/build_*.py` make objects of it.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ml_collections import config_dict
+
+from openpi.config import model_sizes, suggest
+
+ConfigDict = config_dict.ConfigDict
+
+
+def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: str = "So400m/14") -> ConfigDict:
+    """The pi0 model: flow matching with a continuous state token."""
+    return ConfigDict(
+        {
+            "type": "pi0",  # "pi0" or "pi05"
+            "dtype": "bfloat16",  # compute dtype of the transformers: "bfloat16" or "float32"
+            "action_dim": 32,  # robots with fewer actions are zero-padded to this
+            "action_horizon": 50,  # actions per chunk, in policy steps
+            "max_token_len": 48,  # prompt tokens; longer prompts are cut with a warning
+            "discrete_state_input": False,  # write the state into the prompt (pi0.5)
+            "vocab_size": 257152,  # rows of the token embedding
+            "image_keys": (
+                "base_0_rgb",
+                "left_wrist_0_rgb",
+                "right_wrist_0_rgb",
+            ),  # cameras the model encodes, in order
+            "augment": True,  # random crop, rotation and colour jitter of training images
+            "remat": True,  # recompute activations in the backward pass: less memory, more time
+            "siglip": model_sizes.siglip(siglip),
+            "language": model_sizes.gemma(language),
+            "expert": model_sizes.gemma(expert),
+        }
+    )
+
+
+def pi05_model(**sizes: str) -> ConfigDict:
+    """The pi0.5 model: time through adaptive RMSNorm, state in the prompt."""
+    model = pi0_model(**sizes)
+    model.type = "pi05"
+    model.max_token_len = 200
+    model.discrete_state_input = True
+    return model
+
+
+def cosine_schedule(warmup_steps: int, peak_lr: float, decay_steps: int, decay_lr: float) -> ConfigDict:
+    """Linear warm-up to peak_lr, then cosine to decay_lr; decay_steps counts from step 0 and includes the warm-up."""
+    return ConfigDict(
+        {
+            "kind": "cosine",
+            "warmup_steps": warmup_steps,
+            "peak_lr": peak_lr,
+            "decay_steps": decay_steps,
+            "decay_lr": decay_lr,
+        }
+    )
+
+
+def aloha_data() -> ConfigDict:
+    """An ALOHA dataset in the LeRobot format: 14 joints (left arm 6, left gripper, right arm 6, right gripper)."""
+    return ConfigDict(
+        {
+            "kind": "lerobot",
+            "robot": "aloha",  # the adapter in openpi/policies
+            "repo_id": "",  # name of the dataset; also its folder
+            "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>
+            "generator": "",  # "aloha_reach": record it in simulation when it is not there
+            "generator_episodes": 0,
+            "generator_seed": 0,
+            "adapt_to_pi": True,  # flip joints and convert grippers to the space of the released base models
+            "use_delta_joint_actions": True,  # actions relative to the chunk's first state, grippers absolute
+            "default_prompt": "",  # used when a sample or an observation has no prompt
+            "prompt_from_task": False,  # prompt = the dataset's task text
+            "repack": {  # new key: the dataset's key
+                "images": {"cam_high": "observation.images.top"},
+                "state": "observation.state",
+                "actions": "action",
+            },
+            "action_sequence_keys": ("action",),  # dataset keys that are read as chunks of action_horizon steps
+            "assets_dir": "",  # where <asset_id>/norm_stats.json is; "" = <assets_base_dir>/<name>
+            "asset_id": "",  # "" = repo_id
+            "use_quantile_norm": False,  # 1 % and 99 % quantiles to [-1, 1] instead of mean and std
+            "compute_norm_stats": False,  # compute missing statistics before training instead of stopping
+            "min_std": 0.0,  # a dimension that varies less (in its own unit) is left unscaled by computed statistics
+            "cache_frames": False,  # decode all video once into a file that is mapped into memory
+        }
+    )
+
+
+def base_config(name: str) -> ConfigDict:
+    """A pi0 training configuration with the published defaults. Fields are added by no one else: it is locked."""
+    return ConfigDict(
+        {
+            "name": name,
+            "exp_name": "default",  # the run: <checkpoint_base_dir>/<name>/<exp_name>
+            "model": pi0_model(),
+            # "paligemma": the released tokenizer, expected in OPENPI_DATA_HOME; "small": the one shipped with openpi
+            "tokenizer": {"path": "paligemma", "vocab_size": 257152},
+            "data": aloha_data(),
+            "weights": {"kind": "none", "path": ""},  # "checkpoint": start from the params directory at path
+            "freeze": "",  # regular expression of "/"-joined parameter paths that are not trained; "" = train all
+            "optimizer": {
+                "kind": "adamw",
+                "b1": 0.9,
+                "b2": 0.95,
+                "eps": 1e-8,
+                "weight_decay": 1e-10,
+                "clip_gradient_norm": 1.0,
+            },
+            "lr_schedule": cosine_schedule(1000, 2.5e-5, 30_000, 2.5e-6),
+            "ema_decay": 0.99,  # exponential moving average of the weights; 0 = off
+            "noise_draws": 1,  # (noise, time) draws for each sample; the images are encoded once for all of them
+            "seed": 42,
+            "batch_size": 32,  # samples per step, over all devices
+            "num_workers": 2,  # reader threads of the loader
+            "num_train_steps": 30_000,
+            "log_interval": 100,  # steps
+            "save_interval": 1000,  # steps between checkpoints; the last step is always saved
+            "keep_period": 5000,  # checkpoints at multiples of this are kept for good; 0 = only the latest
+            "overwrite": False,  # delete a run of the same name first
+            "resume": False,  # go on from the latest checkpoint of the run
+            "fsdp_devices": 1,  # devices that one copy of the parameters is split over
+            "checkpoint_base_dir": "./checkpoints",
+            "assets_base_dir": "./assets",
+            "policy_metadata": {},  # sent to every client that connects to the policy server
+            "sampling": {  # how the policy is used
+                "num_steps": 10,  # denoising steps
+                "replan_steps": 25,  # actions of a chunk that a robot executes before it asks for the next
+            },
+        }
+    )
+
+
+def pick_variant(variants: Mapping[str, Callable[[], ConfigDict]], variant: str, default: str) -> ConfigDict:
+    """The named variant's locked ConfigDict; `""` is the default. An unknown name is a ValueError with the nearest."""
+    name = variant or default
+    if name not in variants:
+        raise ValueError(f"unknown variant {name!r}{suggest.hint(name, variants)}")
+    return variants[name]().lock()

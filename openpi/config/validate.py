@@ -1,0 +1,89 @@
+"""Checks of a configuration that need no data: each error names the field, its value and what would do."""
+
+from openpi.config import schema, suggest
+
+_KINDS = {
+    "model.type": ("pi0", "pi05"),
+    "model.dtype": ("bfloat16", "float32"),
+    "model.siglip.posemb_init": ("normal", "sincos2d"),
+    "model.siglip.head_init": ("zeros", "lecun"),
+    "data.kind": ("lerobot",),
+    "data.robot": ("aloha",),
+    "data.generator": ("", "aloha_reach"),
+    "weights.kind": ("none", "checkpoint"),
+    "optimizer.kind": ("adamw",),
+    "lr_schedule.kind": ("cosine",),
+}
+_POSITIVE = (
+    "batch_size",
+    "num_train_steps",
+    "log_interval",
+    "save_interval",
+    "noise_draws",
+    "fsdp_devices",
+    "model.action_dim",
+    "model.action_horizon",
+    "model.max_token_len",
+    "model.vocab_size",
+    "sampling.num_steps",
+    "sampling.replan_steps",
+    *(f"model.siglip.{size}" for size in ("width", "depth", "mlp_dim", "num_heads", "patch_size")),
+    *(
+        f"model.{expert}.{size}"
+        for expert in ("language", "expert")
+        for size in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
+    ),
+)
+_IMAGE_SIZE = 224  # pixels, both sides
+
+
+def validate(config: schema.ConfigDict) -> None:
+    """Raises ValueError, in one line, for the first field that cannot work."""
+    for field, kinds in _KINDS.items():
+        value = _get(config, field)
+        if value not in kinds:
+            raise ValueError(f"config.{field}={value!r} is unknown{suggest.hint(value, kinds)}")
+    for field in _POSITIVE:
+        if _get(config, field) <= 0:
+            raise ValueError(f"config.{field}={_get(config, field)} must be positive")
+    if not 0.0 <= config.ema_decay < 1.0:
+        raise ValueError(f"config.ema_decay={config.ema_decay} must be at least 0 (off) and below 1")
+    if config.overwrite and config.resume:
+        raise ValueError("config.overwrite and config.resume are both set: choose one")
+    if not config.exp_name or "/" in config.exp_name or config.exp_name.startswith("."):
+        raise ValueError(f"config.exp_name={config.exp_name!r} must be a folder name")
+    if config.weights.kind == "checkpoint" and not config.weights.path:
+        raise ValueError(
+            "config.weights.kind='checkpoint' needs config.weights.path, the params directory to start from"
+        )
+    _check_model(config.model)
+
+
+def _check_model(model: schema.ConfigDict) -> None:
+    for size in ("depth", "num_heads", "num_kv_heads", "head_dim"):
+        if model.language[size] != model.expert[size]:
+            raise ValueError(
+                f"config.model.language.{size}={model.language[size]} and config.model.expert.{size}="
+                f"{model.expert[size]} differ: the two experts share their attention"
+            )
+    if model.language.num_heads % model.language.num_kv_heads:
+        raise ValueError(
+            f"config.model.language.num_heads={model.language.num_heads} is no multiple of num_kv_heads="
+            f"{model.language.num_kv_heads}"
+        )
+    if model.siglip.width % model.siglip.num_heads:
+        raise ValueError(
+            f"config.model.siglip.width={model.siglip.width} is no multiple of num_heads={model.siglip.num_heads}"
+        )
+    if _IMAGE_SIZE % model.siglip.patch_size:
+        raise ValueError(
+            f"config.model.siglip.patch_size={model.siglip.patch_size} does not divide {_IMAGE_SIZE} pixels"
+        )
+    if not model.image_keys:
+        raise ValueError("config.model.image_keys is empty: name at least one camera, e.g. ('base_0_rgb',)")
+
+
+def _get(config: schema.ConfigDict, field: str):
+    for part in field.split("."):
+        config = config[part]
+    return config

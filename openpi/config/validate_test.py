@@ -1,0 +1,40 @@
+import pytest
+
+from openpi.config import load, validate
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("batch_size", 0, r"config.batch_size=0 must be positive"),
+        ("noise_draws", -1, r"config.noise_draws=-1"),
+        ("ema_decay", 1.0, r"config.ema_decay=1.0"),
+        ("exp_name", "../up", r"config.exp_name='../up' must be a folder name"),
+        ("model.type", "pi1", r"config.model.type='pi1' is unknown; did you mean 'pi0'"),
+        ("model.dtype", "float16", r"config.model.dtype='float16'.*bfloat16"),
+        ("model.siglip.patch_size", 15, r"patch_size=15 does not divide 224"),
+        ("model.siglip.num_heads", 5, r"config.model.siglip.width=64 is no multiple of num_heads=5"),
+        ("model.expert.depth", 3, r"config.model.language.depth=2 and config.model.expert.depth=3 differ"),
+        ("model.language.width", -64, r"config.model.language.width=-64 must be positive"),
+        ("model.image_keys", (), r"image_keys is empty"),
+        ("data.robot", "alohaa", r"config.data.robot='alohaa' is unknown; did you mean 'aloha'"),
+        ("data.generator", "x", r"config.data.generator='x'"),
+        ("weights.kind", "checkpoint", r"needs config.weights.path"),
+    ],
+)
+def test_the_error_names_field_value_and_remedy(field, value, match):
+    config = load.load("experiments/aloha.py").copy_and_resolve_references()
+    *parents, leaf = field.split(".")
+    node = config
+    for part in parents:
+        node = node[part]
+    node[leaf] = value
+    with pytest.raises(ValueError, match=match):
+        validate.validate(config)
+
+
+def test_overwrite_and_resume_exclude_each_other():
+    config = load.load("experiments/aloha.py")
+    config.overwrite = config.resume = True
+    with pytest.raises(ValueError, match="choose one"):
+        validate.validate(config)

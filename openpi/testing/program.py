@@ -1,0 +1,27 @@
+"""Starts a program of ours in a test as a user starts it: Bazel's launcher where there is one, else the file."""
+
+import os
+import pathlib
+import sys
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def command(target: str) -> list[str]:
+    """The command line of a py_binary, e.g. `openpi/serve` or `openpi/config:app_test_program`.
+
+    Under Bazel the binary must be in the test's `data`. Outside it runs the binary's main file (`main.py` of a package,
+    or the file named as the target) under this Python.
+    """
+    package, _, name = target.partition(":")
+    folder = _ROOT / package
+    launcher = folder / (name or folder.name)
+    if launcher.is_file():
+        return [str(launcher)]
+    return [sys.executable, str(folder / f"{name or 'main'}.py")]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment, `extra` added, in which openpi can be imported from any directory."""
+    paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **extra}
