@@ -29,6 +29,7 @@ def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: st
                 "left_wrist_0_rgb",
                 "right_wrist_0_rgb",
             ),  # cameras the model encodes, in order
+            "image_size": 224,  # pixels, both sides; other images are resized and padded to it
             "augment": True,  # random crop, rotation and colour jitter of training images
             "remat": True,  # recompute activations in the backward pass: less memory, more time
             "siglip": model_sizes.siglip(siglip),
@@ -98,8 +99,8 @@ def base_config(name: str) -> ConfigDict:
             "name": name,
             "exp_name": "default",  # the run: <checkpoint_base_dir>/<name>/<exp_name>
             "model": pi0_model(),
-            # "paligemma": the released tokenizer, expected in OPENPI_DATA_HOME; "small": the one shipped with openpi
-            "tokenizer": {"path": "paligemma", "vocab_size": 257152},
+            # a SentencePiece file, or "small": the one shipped with openpi
+            "tokenizer": {"path": "gs://big_vision/paligemma_tokenizer.model", "vocab_size": 257152},
             "data": aloha_data(),
             "weights": {"kind": "none", "path": ""},  # "checkpoint": start from the params directory at path
             "freeze": "",  # regular expression of "/"-joined parameter paths that are not trained; "" = train all

@@ -21,6 +21,7 @@ _POSITIVE = (
     "save_interval",
     "noise_draws",
     "fsdp_devices",
+    "model.image_size",
     "model.action_dim",
     "model.action_horizon",
     "model.max_token_len",
@@ -34,7 +35,6 @@ _POSITIVE = (
         for size in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
     ),
 )
-_IMAGE_SIZE = 224  # pixels, both sides
 
 
 def validate(config: schema.ConfigDict) -> None:
@@ -75,9 +75,10 @@ def _check_model(model: schema.ConfigDict) -> None:
         raise ValueError(
             f"config.model.siglip.width={model.siglip.width} is no multiple of num_heads={model.siglip.num_heads}"
         )
-    if _IMAGE_SIZE % model.siglip.patch_size:
+    if model.image_size % model.siglip.patch_size:
         raise ValueError(
-            f"config.model.siglip.patch_size={model.siglip.patch_size} does not divide {_IMAGE_SIZE} pixels"
+            f"config.model.siglip.patch_size={model.siglip.patch_size} does not divide config.model.image_size="
+            f"{model.image_size}"
         )
     if not model.image_keys:
         raise ValueError("config.model.image_keys is empty: name at least one camera, e.g. ('base_0_rgb',)")

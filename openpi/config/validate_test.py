@@ -12,7 +12,7 @@ from openpi.config import load, validate
         ("exp_name", "../up", r"config.exp_name='../up' must be a folder name"),
         ("model.type", "pi1", r"config.model.type='pi1' is unknown; did you mean 'pi0'"),
         ("model.dtype", "float16", r"config.model.dtype='float16'.*bfloat16"),
-        ("model.siglip.patch_size", 15, r"patch_size=15 does not divide 224"),
+        ("model.siglip.patch_size", 15, r"patch_size=15 does not divide config.model.image_size=224"),
         ("model.siglip.num_heads", 5, r"config.model.siglip.width=64 is no multiple of num_heads=5"),
         ("model.expert.depth", 3, r"config.model.language.depth=2 and config.model.expert.depth=3 differ"),
         ("model.language.width", -64, r"config.model.language.width=-64 must be positive"),

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from openpi.config import build_transforms, load
+from openpi.normalization import norm_stats
+
+DIM = 14
+
+
+def small_config(**data):
+    config = load.load("experiments/aloha.py")
+    config.data.update(data)
+    return config
+
+
+def row(seed=0, horizon=10):
+    rng = np.random.default_rng(seed)
+    return {
+        "observation.images.cam_high": rng.integers(256, size=(3, 168, 224), dtype=np.uint8),
+        "observation.state": rng.normal(size=DIM).astype(np.float32),
+        "action": rng.normal(size=(horizon, DIM)).astype(np.float32),
+        "task": "reach the cube",
+        "task_index": np.int64(0),
+    }
+
+
+def stats(seed=1):
+    rng = np.random.default_rng(seed)
+    return {
+        key: norm_stats.NormStats(mean=rng.normal(size=DIM), std=rng.uniform(0.5, 2.0, size=DIM))
+        for key in ("state", "actions")
+    }
+
+
+def test_training_gives_what_the_model_takes():
+    out = build_transforms.build(small_config()).training(stats())(row())
+    assert sorted(out) == ["actions", "image", "image_mask", "state", "tokenized_prompt", "tokenized_prompt_mask"]
+    assert list(out["image"]) == ["base_0_rgb"]
+    assert out["image"]["base_0_rgb"].shape == (224, 224, 3)
+    assert (out["state"].shape, out["actions"].shape) == ((DIM,), (10, DIM))
+    assert out["tokenized_prompt_mask"].sum() > 1
+
+
+@pytest.mark.parametrize("delta", [True, False])
+@pytest.mark.parametrize("adapt", [True, False])
+def test_inference_output_undoes_training_actions(delta, adapt):
+    """The action chunk that training normalizes comes back as recorded: both roads hold the same objects."""
+    transforms = build_transforms.build(small_config(use_delta_joint_actions=delta, adapt_to_pi=adapt))
+    sample = row()
+    model_input = transforms.training(stats())(sample)
+    out = transforms.inference_output(stats())({"state": model_input["state"], "actions": model_input["actions"]})
+    assert list(out) == ["actions"]
+    np.testing.assert_allclose(out["actions"], sample["action"], atol=1e-5)
+
+
+def test_inference_and_training_see_the_same_observation():
+    transforms = build_transforms.build(small_config())
+    sample = row()
+    observation = {"state": sample["observation.state"], "images": {"cam_high": sample["observation.images.cam_high"]}}
+    trained = transforms.training(stats())(sample)
+    served = transforms.inference_input(stats())(observation)
+    for key in ("state", "tokenized_prompt", "tokenized_prompt_mask"):
+        np.testing.assert_array_equal(served[key], trained[key])
+    np.testing.assert_array_equal(served["image"]["base_0_rgb"], trained["image"]["base_0_rgb"])
+
+
+def test_the_servers_default_prompt_wins_over_the_configurations_and_loses_to_the_clients():
+    transforms = build_transforms.build(small_config())
+    observation = {"state": np.zeros(DIM), "images": {"cam_high": np.zeros((3, 224, 224), np.uint8)}}
+    tokens = {
+        name: tuple(transforms.inference_input(None, default)({**observation, **extra})["tokenized_prompt"])
+        for name, default, extra in [
+            ("config", None, {}),
+            ("server", "move", {}),
+            ("client", "move", {"prompt": "stop"}),
+        ]
+    }
+    assert len(set(tokens.values())) == 3
+
+
+def test_the_task_becomes_the_prompt_when_repack_keeps_it():
+    config = small_config()
+    with config.unlocked():
+        config.data.repack.prompt = "prompt"
+    transforms = build_transforms.build(config)
+    tokens = [transforms.training(stats(), {0: text})(row())["tokenized_prompt"] for text in ("reach", "leave")]
+    assert (tokens[0] != tokens[1]).any()
+
+
+def test_statistics_are_of_relative_actions_before_normalization():
+    sample = row()
+    out = build_transforms.build(small_config()).statistics()(sample)
+    joints = [i for i in range(DIM) if i not in (6, 13)]
+    state, actions = sample["observation.state"], sample["action"]
+    np.testing.assert_allclose(out["actions"][:, joints], actions[:, joints] - state[joints], rtol=1e-6)
+    np.testing.assert_array_equal(out["actions"][:, [6, 13]], actions[:, [6, 13]])
+
+
+def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"paligemma_tokenizer\.model"):
+        build_transforms.build(load.load("experiments/aloha.py:pi0_aloha_sim"))
+
+
+def test_the_asset_id_falls_back_to_the_dataset():
+    assert build_transforms.asset_id(load.load("experiments/aloha.py")) == "openpi/aloha_reach"
+    assert build_transforms.asset_id(load.load("experiments/aloha.py:pi0_aloha")) == "trossen"
