@@ -1,0 +1,171 @@
+"""Saves and restores the checkpoints of a run: asynchronous, atomic, and with few kept."""
+
+from collections.abc import Mapping
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+
+from openpi.checkpoints import files_handler
+from openpi.checkpoints import layout
+from openpi.checkpoints import merge
+from openpi.checkpoints import restore as restore_lib
+from openpi.checkpoints import run_directory
+
+_SAVE_TIMEOUT_S = 7200
+
+
+class Restored(NamedTuple):
+    """What `restore` reads back."""
+
+    params: dict[str, Any]
+    train_state: dict[str, Any]
+    data_iterator: bytes | None
+
+
+def open_run(
+    directory: str | pathlib.Path, *, overwrite: bool, resume: bool, keep_period: int | None
+) -> tuple[ocp.CheckpointManager, bool]:
+    """Opens the folder of a run for saving.
+
+    Args:
+      directory: the run (`layout.run_dir`).
+      overwrite: delete an existing run first.
+      resume: continue an existing run; if it holds no checkpoint, start it afresh.
+      keep_period: besides the latest checkpoint, keep those whose step is a multiple of it; None or 0 keeps none.
+
+    Returns:
+      The manager (close it, or wait for it, before the program ends) and whether there is a checkpoint to resume from.
+
+    Raises:
+      FileExistsError, NotADirectoryError, ValueError: as `run_directory.check`.
+    """
+    directory = run_directory.prepare(directory, overwrite=overwrite, resume=resume)
+    keep = [ocp.checkpoint_managers.LatestN(1)]
+    if keep_period:
+        keep.append(ocp.checkpoint_managers.EveryNSteps(keep_period))
+    manager = ocp.CheckpointManager(
+        directory.absolute(),
+        item_handlers={
+            layout.PARAMS: ocp.PyTreeCheckpointHandler(),
+            layout.TRAIN_STATE: ocp.PyTreeCheckpointHandler(),
+            layout.ASSETS: files_handler.FilesHandler(),
+            layout.CONFIG: files_handler.FilesHandler(),
+            layout.DATA_ITERATOR: files_handler.FilesHandler(),
+        },
+        options=ocp.CheckpointManagerOptions(
+            preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(keep),
+            create=False,
+            save_root_metadata=False,
+            async_options=ocp.AsyncOptions(timeout_secs=_SAVE_TIMEOUT_S),
+        ),
+    )
+    return manager, resume and bool(layout.complete_steps(directory))
+
+
+def save(
+    manager: ocp.CheckpointManager,
+    step: int,
+    *,
+    params: Mapping[str, Any],
+    train_state: Mapping[str, Any],
+    config: str,
+    assets: Mapping[str, bytes] | None = None,
+    data_iterator: bytes | None = None,
+) -> None:
+    """Starts to write a checkpoint; returns when the arrays are copied, so that training may go on.
+
+    The step folder gets its final name when everything is on disk: before that it doesn't count as a checkpoint.
+
+    Args:
+      manager: from `open_run`.
+      step: names the folder.
+      params: nested dict of arrays, published paths (averages if EMA is on).
+      train_state: the rest of the state, as a dict of pytrees of arrays.
+      config: the whole configuration, as JSON.
+      assets: files under `assets/`, e.g. `{"trossen/norm_stats.json": ...}`.
+      data_iterator: where the data loader stands, JSON.
+    """
+    items = {
+        layout.PARAMS: ocp.args.PyTreeSave({layout.PARAMS: restore_lib.append_value(dict(params))}),
+        layout.TRAIN_STATE: ocp.args.PyTreeSave(_append_values(dict(train_state))),
+        layout.CONFIG: files_handler.FilesSave({layout.CONFIG_FILE: config.encode()}),
+    }
+    if assets:
+        items[layout.ASSETS] = files_handler.FilesSave(assets)
+    if data_iterator is not None:
+        items[layout.DATA_ITERATOR] = files_handler.FilesSave({layout.DATA_ITERATOR_FILE: data_iterator})
+    manager.save(step, args=ocp.args.Composite(**items), force=True)
+
+
+def restore(
+    manager: ocp.CheckpointManager,
+    *,
+    params: Mapping[str, Any],
+    train_state: Mapping[str, Any],
+    step: int | None = None,
+) -> Restored:
+    """Reads a checkpoint back.
+
+    Args:
+      manager: from `open_run`.
+      params: what is expected, as `jax.ShapeDtypeStruct`s that may bear shardings.
+      train_state: likewise; the same structure as was saved.
+      step: which checkpoint; None for the latest.
+
+    Raises:
+      ValueError: the checkpoint is of another model or another optimizer.
+    """
+    step = layout.complete_steps(manager.directory)[-1] if step is None else step
+    step_dir = pathlib.Path(manager.directory) / str(step)
+    params_item = {layout.PARAMS: restore_lib.append_value(dict(params))}
+    state_item = _append_values(dict(train_state))
+    stored = restore_lib.strip_value(restore_lib.metadata(step_dir / layout.PARAMS)[layout.PARAMS])
+    merge.check(stored, params, what=f"the parameters of the checkpoint {step_dir}")
+    _check_leaves(step_dir / layout.TRAIN_STATE, state_item)
+    restored = manager.restore(
+        step,
+        args=ocp.args.Composite(
+            **{
+                name: ocp.args.PyTreeRestore(item=item, restore_args=ocp.checkpoint_utils.construct_restore_args(item))
+                for name, item in ((layout.PARAMS, params_item), (layout.TRAIN_STATE, state_item))
+            }
+        ),
+    )
+    data_iterator = step_dir / layout.DATA_ITERATOR / layout.DATA_ITERATOR_FILE
+    return Restored(
+        params=restore_lib.strip_value(restored[layout.PARAMS][layout.PARAMS]),
+        train_state=_strip_values(restored[layout.TRAIN_STATE]),
+        data_iterator=data_iterator.read_bytes() if data_iterator.is_file() else None,
+    )
+
+
+def _check_leaves(tree_dir: pathlib.Path, expected: Mapping[str, Any]) -> None:
+    stored = _shapes(restore_lib.metadata(tree_dir))
+    wanted = _shapes(expected)
+    if stored != wanted:
+        path = min((path for path in stored.keys() | wanted.keys() if stored.get(path) != wanted.get(path)))
+        raise ValueError(
+            f"the train state in {tree_dir.parent} has {path} {stored.get(path, 'absent')} where this configuration has "
+            f"{wanted.get(path, 'absent')}; resume with the same model, optimizer and ema_decay, or start another --config.exp_name"
+        )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    flat = ocp.tree.to_flat_dict(tree, sep="/")
+    return {path: tuple(leaf.shape) for path, leaf in flat.items() if hasattr(leaf, "shape")}
+
+
+def _append_values(train_state: dict[str, Any]) -> dict[str, Any]:
+    return {name: _map_dicts(restore_lib.append_value, tree) for name, tree in train_state.items()}
+
+
+def _strip_values(train_state: dict[str, Any]) -> dict[str, Any]:
+    return {name: _map_dicts(restore_lib.strip_value, tree) for name, tree in train_state.items()}
+
+
+def _map_dicts(function: Any, tree: Any) -> Any:
+    """Applies `function` to the dicts in `tree`, which are parameter-shaped; the nodes around them are tuples."""
+    is_dict = lambda node: isinstance(node, dict)
+    return jax.tree.map(lambda node: function(node) if is_dict(node) else node, tree, is_leaf=is_dict)

@@ -1,0 +1,89 @@
+"""Merges loaded parameters into a model's tree (spec: loaded where both have it, fresh where a pattern allows it)."""
+
+from collections.abc import Mapping
+import re
+from typing import Any
+
+from flax import traverse_util
+import jax
+import numpy as np
+
+SHOWN = 8  # how many paths an error lists
+
+
+def merge(loaded: Mapping[str, Any], reference: Mapping[str, Any], *, missing: str) -> dict[str, Any]:
+    """Takes what `reference` knows from `loaded`, and leaves the rest to initialisation where `missing` allows it.
+
+    Args:
+      loaded: nested dict of arrays. Leaves that the reference lacks are dropped.
+      reference: the model's tree; leaves have `shape` and `dtype`. Loaded leaves are cast to its dtypes.
+      missing: regular expression; a reference leaf that wasn't loaded stays as it is if its whole path ("/" between the
+        keys) matches, and is absent from the result otherwise, which `check` then reports.
+
+    Returns:
+      A nested dict: loaded arrays, and leaves of `reference` where none was loaded.
+    """
+    loaded = traverse_util.flatten_dict(loaded, sep="/")
+    result = {}
+    for path, leaf in traverse_util.flatten_dict(reference, sep="/").items():
+        if path in loaded:
+            array = loaded[path]
+            result[path] = array if array.dtype == leaf.dtype else array.astype(leaf.dtype)
+        elif re.fullmatch(missing, path):
+            result[path] = leaf
+    return traverse_util.unflatten_dict(result, sep="/")
+
+
+def check(tree: Mapping[str, Any], reference: Mapping[str, Any], *, what: str) -> None:
+    """Checks that `tree` has the paths and shapes of `reference`.
+
+    Args:
+      tree, reference: nested dicts; leaves have `shape`.
+      what: names the tree's origin in the error, e.g. `weights from /data/pi0_base`.
+
+    Raises:
+      ValueError: one line that lists leaves of another shape (with both shapes), missing leaves and unexpected ones.
+    """
+    tree = traverse_util.flatten_dict(tree, sep="/")
+    reference = traverse_util.flatten_dict(reference, sep="/")
+    other_shape = [
+        f"{path} has {tuple(tree[path].shape)} but the model has {tuple(reference[path].shape)}"
+        for path in reference
+        if path in tree and tuple(tree[path].shape) != tuple(reference[path].shape)
+    ]
+    problems = [
+        ("another shape", other_shape),
+        ("missing", [path for path in reference if path not in tree]),
+        ("unknown to the model", [path for path in tree if path not in reference]),
+    ]
+    if told := "; ".join(f"{title}: {_list(paths)}" for title, paths in problems if paths):
+        raise ValueError(
+            f"{what} do not fit the model that config.model describes: {told}; change config.model or the weights"
+        )
+
+
+def rename_paligemma(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The tree of a PaliGemma `.npz` file (keys `params/llm/...`, `params/img/...`) under this model's names.
+
+    Args:
+      flat: the file's arrays; keys outside `params/` are ignored.
+
+    Returns:
+      A nested dict `{"PaliGemma": {"llm": ..., "img": ...}}`.
+    """
+    prefix = "params/"
+    renamed = {f"PaliGemma/{key.removeprefix(prefix)}": flat[key] for key in flat if key.startswith(prefix)}
+    return traverse_util.unflatten_dict(renamed, sep="/")
+
+
+def loaded_only(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What `merge` took from the loaded tree: the leaves that are arrays and not mere shapes."""
+    flat = traverse_util.flatten_dict(tree)
+    return traverse_util.unflatten_dict(
+        {path: leaf for path, leaf in flat.items() if not isinstance(leaf, jax.ShapeDtypeStruct)}
+    )
+
+
+def _list(paths: list[str]) -> str:
+    more = f", ... ({len(paths)} in all)" if len(paths) > SHOWN else ""
+    return ", ".join(paths[:SHOWN]) + more
