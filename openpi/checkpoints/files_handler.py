@@ -1,11 +1,11 @@
 """An Orbax item that is a few small files: norm stats, the configuration, the data loader's position."""
 
-from collections.abc import Mapping
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
-from etils import epath
 import orbax.checkpoint as ocp
+from etils import epath
 
 
 class FilesHandler(ocp.CheckpointHandler):

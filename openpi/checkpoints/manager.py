@@ -1,17 +1,14 @@
 """Saves and restores the checkpoints of a run: asynchronous, atomic, and with few kept."""
 
-from collections.abc import Mapping
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 
-from openpi.checkpoints import files_handler
-from openpi.checkpoints import layout
-from openpi.checkpoints import merge
+from openpi.checkpoints import files_handler, layout, merge, run_directory
 from openpi.checkpoints import restore as restore_lib
-from openpi.checkpoints import run_directory
 
 _SAVE_TIMEOUT_S = 7200
 
@@ -145,7 +142,7 @@ def _check_leaves(tree_dir: pathlib.Path, expected: Mapping[str, Any]) -> None:
     stored = _shapes(restore_lib.metadata(tree_dir))
     wanted = _shapes(expected)
     if stored != wanted:
-        path = min((path for path in stored.keys() | wanted.keys() if stored.get(path) != wanted.get(path)))
+        path = min(path for path in stored.keys() | wanted.keys() if stored.get(path) != wanted.get(path))
         raise ValueError(
             f"the train state in {tree_dir.parent} has {path} {stored.get(path, 'absent')} where this configuration has "
             f"{wanted.get(path, 'absent')}; resume with the same model, optimizer and ema_decay, or start another --config.exp_name"

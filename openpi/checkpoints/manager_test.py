@@ -7,17 +7,16 @@ import subprocess
 import sys
 import time
 
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
 import pytest
+from flax import traverse_util
 
-from openpi.checkpoints import layout
+from openpi.checkpoints import layout, restore
 from openpi.checkpoints import manager as manager_lib
-from openpi.checkpoints import restore
 
 TESTDATA = pathlib.Path(__file__).parent / "testdata"
 

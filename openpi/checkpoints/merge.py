@@ -1,12 +1,12 @@
 """Merges loaded parameters into a model's tree (spec: loaded where both have it, fresh where a pattern allows it)."""
 
-from collections.abc import Mapping
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from flax import traverse_util
 import jax
 import numpy as np
+from flax import traverse_util
 
 SHOWN = 8  # how many paths an error lists
 

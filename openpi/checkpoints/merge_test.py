@@ -1,14 +1,13 @@
 import json
 import pathlib
 
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 
-from openpi.checkpoints import merge
-from openpi.checkpoints import restore
+from openpi.checkpoints import merge, restore
 
 TESTDATA = pathlib.Path(__file__).parent / "testdata"
 RESULTS = json.loads((TESTDATA / "weight_loading" / "results.json").read_text())

@@ -8,11 +8,11 @@ On disk the tree is `{"params": tree}`, an Orbax OCDBT store. Checkpoints that t
 import pathlib
 from typing import Any
 
-from etils import epath
-from flax import traverse_util
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
+from flax import traverse_util
 
 from openpi.checkpoints import layout
 

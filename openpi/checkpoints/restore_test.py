@@ -1,11 +1,11 @@
 import pathlib
 import shutil
 
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from openpi.checkpoints import restore
 
