@@ -1,0 +1,89 @@
+"""Normalization statistics and their file, `<directory>/norm_stats.json`, in the published format.
+
+{"norm_stats": {"state": {"mean": [...], "std": [...], "q01": [...] or null, "q99": [...] or null}, "actions": {...}}}
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+_FILE_NAME = "norm_stats.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class NormStats:
+    """Statistics of one key, each a 1-D array over its dims: mean, standard deviation, 1 % and 99 % quantiles."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    q01: np.ndarray | None = None
+    q99: np.ndarray | None = None
+
+
+def load(directory: os.PathLike | str) -> dict[str, NormStats]:
+    """Reads `<directory>/norm_stats.json`.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file is not what it should be; the text names the file and the field.
+    """
+    path = pathlib.Path(directory) / _FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"norm stats not found: no {_FILE_NAME} in {path.parent}; run //openpi/norm_stats with the same --config or set"
+            " config.data.assets_dir"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    table = content.get("norm_stats") if isinstance(content, dict) else None
+    if not isinstance(table, dict):
+        raise ValueError(f"{path}: field 'norm_stats' must be an object of keys and their statistics")
+    return {key: _parse(path, key, fields) for key, fields in table.items()}
+
+
+def save(directory: os.PathLike | str, stats: dict[str, NormStats]) -> None:
+    """Writes `<directory>/norm_stats.json` whole or not at all; makes the directory if need be."""
+    path = pathlib.Path(directory) / _FILE_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = {
+        key: {name: None if value is None else value.tolist() for name, value in vars(entry).items()}
+        for key, entry in stats.items()
+    }
+    partial = path.with_name(f".{_FILE_NAME}.{os.getpid()}")
+    partial.write_text(json.dumps({"norm_stats": table}, indent=2), encoding="utf-8")
+    partial.replace(path)
+
+
+def _parse(path: pathlib.Path, key: str, fields: Any) -> NormStats:
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: field 'norm_stats.{key}' must be an object with mean and std")
+    arrays = {}
+    for field in dataclasses.fields(NormStats):
+        values = fields.get(field.name)
+        if values is None and field.name in ("q01", "q99"):
+            continue
+        # bool is an int to Python, and a list of bools no statistics.
+        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+            raise ValueError(f"{path}: field 'norm_stats.{key}.{field.name}' must be a flat list of numbers")
+        try:
+            array = np.asarray(values, np.float64)
+        except OverflowError:  # a whole number beyond any float
+            array = np.array([np.inf])
+        if not np.isfinite(array).all():
+            raise ValueError(f"{path}: field 'norm_stats.{key}.{field.name}' holds a number that is not finite")
+        if arrays and len(array) != len(arrays["mean"]):
+            raise ValueError(
+                f"{path}: field 'norm_stats.{key}.{field.name}' has {len(array)} numbers, its mean {len(arrays['mean'])}"
+            )
+        arrays[field.name] = array
+    return NormStats(**arrays)

@@ -1,0 +1,78 @@
+"""Where the prompt comes from, and how it becomes tokens."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class InjectDefaultPrompt:
+    """Adds `prompt` (a 0-d string array) to samples that have none; None adds nothing."""
+
+    prompt: str | None
+
+    def __call__(self, data: dict) -> dict:
+        if self.prompt is None or "prompt" in data:
+            return data
+        return {**data, "prompt": np.asarray(self.prompt)}
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptFromLeRobotTask:
+    """Sets `prompt` to the text of the dataset's task that the sample's `task_index` names.
+
+    Attributes:
+      tasks: the dataset's texts by task index.
+    """
+
+    tasks: Mapping[int, str]
+
+    def __call__(self, data: dict) -> dict:
+        """Raises ValueError if the sample has no task_index, or one without a text."""
+        if "task_index" not in data:
+            raise ValueError(
+                f"no task_index in the sample, which has: {', '.join(sorted(data))}; unset data.prompt_from_task"
+            )
+        index = int(data["task_index"])
+        if index not in self.tasks:
+            raise ValueError(f"task_index={index} not found among the dataset's tasks: {dict(self.tasks)}")
+        return {**data, "prompt": self.tasks[index]}
+
+
+class PromptTokenizer(Protocol):
+    """What TokenizePrompt needs from a tokenizer."""
+
+    def tokenize(self, prompt: str, state: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns token ids int64 [L] and a mask bool [L] of those that are not padding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizePrompt:
+    """Replaces `prompt` by `tokenized_prompt` int64 [L] and `tokenized_prompt_mask` bool [L].
+
+    Attributes:
+      tokenizer: turns text into tokens.
+      discrete_state_input: whether the (normalized) state is written into the prompt.
+    """
+
+    tokenizer: PromptTokenizer
+    discrete_state_input: bool = False
+
+    def __call__(self, data: dict) -> dict:
+        """Raises ValueError if the prompt, or a state that the prompt should hold, is missing."""
+        rest = dict(data)
+        prompt = rest.pop("prompt", None)
+        if prompt is None:
+            raise ValueError("prompt required: send one with each observation or set config.data.default_prompt")
+        state = None
+        if self.discrete_state_input:
+            state = rest.get("state")
+            if state is None:
+                raise ValueError(
+                    f"state required in the prompt (discrete_state_input), the sample has: {', '.join(sorted(data))}"
+                )
+        text = prompt if isinstance(prompt, str) else np.asarray(prompt).item()
+        tokens, mask = self.tokenizer.tokenize(text, state)
+        return {**rest, "tokenized_prompt": tokens, "tokenized_prompt_mask": mask}

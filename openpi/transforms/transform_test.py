@@ -1,0 +1,53 @@
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openpi.transforms import actions
+from openpi.transforms import prompt
+from openpi.transforms import transform
+
+
+def test_compose_applies_in_order():
+    first = prompt.InjectDefaultPrompt("first")
+    second = prompt.InjectDefaultPrompt("second")
+    assert str(transform.compose([first, second])({})["prompt"]) == "first"
+    assert str(transform.compose([second, first])({})["prompt"]) == "second"
+
+
+def test_compose_of_nothing_is_the_identity():
+    assert transform.compose([])({"a": 1}) == {"a": 1}
+
+
+def test_compose_survives_pickling():
+    composed = transform.compose([prompt.InjectDefaultPrompt("x"), actions.SubsampleActions(2)])
+    assert pickle.loads(pickle.dumps(composed)) == composed
+
+
+def test_push_leaves_the_old_group_alone():
+    group = transform.Group(inputs=("i1",), outputs=("o1",))
+    pushed = group.push(inputs=["i2"], outputs=["o2"])
+    assert pushed == transform.Group(inputs=("i1", "i2"), outputs=("o2", "o1"))
+    assert group == transform.Group(inputs=("i1",), outputs=("o1",))
+
+
+@given(st.lists(st.integers(-100, 100), max_size=6))
+def test_outputs_undo_inputs(offsets):
+    group = transform.Group()
+    for offset in offsets:
+        group = group.push(inputs=[_shift_and_note(offset)], outputs=[_unshift_and_note(offset)])
+    there_and_back = transform.compose([*group.inputs, *group.outputs])
+    # Each step notes its number; undoing pops the note, so a wrong order fails.
+    assert there_and_back({"x": 0, "notes": ()}) == {"x": 0, "notes": ()}
+
+
+def _shift_and_note(offset):
+    return lambda data: {"x": data["x"] + offset, "notes": (*data["notes"], offset)}
+
+
+def _unshift_and_note(offset):
+    def undo(data):
+        assert data["notes"][-1] == offset
+        return {"x": data["x"] - offset, "notes": data["notes"][:-1]}
+
+    return undo
