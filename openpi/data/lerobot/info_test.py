@@ -1,0 +1,110 @@
+import json
+import pathlib
+
+import pytest
+
+from openpi.data.lerobot import info
+
+WRITTEN_BY_LEROBOT = pathlib.Path(__file__).parent / "testdata/written_by_lerobot"
+
+
+def lerobot_json():
+    return json.loads((WRITTEN_BY_LEROBOT / info.INFO_PATH).read_text())
+
+
+def test_reads_and_rewrites_what_lerobot_wrote():
+    loaded = info.load(WRITTEN_BY_LEROBOT)
+    assert loaded.fps == 10 and loaded.total_frames == 12 and loaded.robot_type == "aloha"
+    assert loaded.features["observation.images.top"].image_size == (64, 64)
+    assert str(loaded.data_file(2, 13)) == "data/chunk-002/file-013.parquet"
+    assert str(loaded.video_file("cam", 0, 1)) == "videos/cam/chunk-000/file-001.mp4"
+    assert loaded.to_json() == lerobot_json()
+
+
+def test_missing_dataset_says_where_and_how_to_get_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no LeRobot dataset at .*nowhere.*config\.data\.root.*hf download"):
+        info.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"'])
+def test_broken_json_names_the_file(tmp_path, content):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / info.INFO_PATH).write_bytes(content)
+    with pytest.raises(ValueError, match=r"meta/info\.json: "):
+        info.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codebase_version": "v2.1"}, r"codebase_version is 'v2\.1'.*convert_dataset_v21_to_v30"),
+        ({"codebase_version": None}, "codebase_version is None"),
+        ({"fps": 0}, "fps is 0"),
+        ({"fps": "10"}, "fps is '10'"),
+        ({"fps": float("nan")}, "fps is nan"),
+        ({"features": []}, "features is list"),
+        ({"total_frames": -1}, "total_frames is -1"),
+        ({"total_episodes": 1.5}, "total_episodes is 1.5"),
+        ({"robot_type": 3}, "robot_type is 3"),
+        ({"data_path": None}, "data_path is None: must be text"),
+        ({"data_path": "../../etc/passwd"}, "leads out of the dataset's folder"),
+        ({"data_path": "/etc/passwd"}, "leads out of the dataset's folder"),
+        ({"data_path": "data/{chunk_index.__class__}"}, "only {chunk_index}, {file_index} may stand in it"),
+        ({"data_path": "data/{file_index:999999999d}"}, "only {chunk_index}, {file_index} may stand in it"),
+        ({"data_path": "data/{file_index!r}"}, "only {chunk_index}, {file_index} may stand in it"),
+        ({"data_path": "data/{"}, "data_path is 'data/{'"),
+        ({"data_path": "data/{video_key}"}, "only {chunk_index}, {file_index} may stand in it"),
+        ({"video_path": None}, "video_path is None: must be text"),
+        ({"video_path": "{video_key}/../../x.mp4"}, "leads out of the dataset's folder"),
+    ],
+)
+def test_a_wrong_field_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        info.parse(lerobot_json() | changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "feature", "message"),
+    [
+        ("../x", {"dtype": "float32", "shape": [1]}, r"feature name '\.\./x'"),
+        ("..", {"dtype": "float32", "shape": [1]}, r"feature name '\.\.'"),
+        ("", {"dtype": "float32", "shape": [1]}, "feature name ''"),
+        ("x", [], "feature 'x': must be an object"),
+        ("x", {"dtype": "object", "shape": [1]}, "feature 'x': dtype 'object'"),
+        ("x", {"dtype": "no such", "shape": [1]}, "feature 'x': dtype 'no such'"),
+        ("x", {"dtype": None, "shape": [1]}, "feature 'x': dtype None"),
+        ("x", {"dtype": "float32", "shape": []}, "feature 'x': shape"),
+        ("x", {"dtype": "float32", "shape": [-1]}, "feature 'x': shape"),
+        ("x", {"dtype": "float32", "shape": [1 << 40]}, "feature 'x': shape"),
+        ("x", {"dtype": "float32", "shape": [1 << 15, 1 << 15]}, "feature 'x': shape"),
+        ("x", {"dtype": "float32", "shape": "14"}, "feature 'x': shape"),
+        ("x", {"dtype": "video", "shape": [48, 64, 1]}, "feature 'x': image shape"),
+        ("x", {"dtype": "image", "shape": [48, 64]}, "feature 'x': image shape"),
+    ],
+)
+def test_a_wrong_feature_is_named(key, feature, message):
+    with pytest.raises(ValueError, match=message):
+        info.parse_feature(key, feature)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "size"),
+    [
+        ([48, 64, 3], ["height", "width", "channels"], (48, 64)),
+        ([3, 48, 64], ["channels", "height", "width"], (48, 64)),
+        ([3, 48, 64], None, (48, 64)),
+        ([3, 48, 3], ["height", "width", "channel"], (3, 48)),
+        ([3, 48, 3], ["channel", "height", "width"], (48, 3)),
+    ],
+)
+def test_image_size_follows_the_declared_axes(shape, names, size):
+    feature = info.parse_feature("x", {"dtype": "image", "shape": shape, "names": names})
+    assert feature.image_size == size
+
+
+def test_every_index_column_is_required():
+    for key in info.INDEX_FEATURES:
+        raw = lerobot_json()
+        del raw["features"][key]
+        with pytest.raises(ValueError, match=f"features has no '{key}'"):
+            info.parse(raw)
