@@ -1,6 +1,7 @@
 import pathlib
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import numpy as np
@@ -41,6 +42,7 @@ def test_empty_batches_are_refused(shape):
         running_stats.RunningStats().update(np.zeros(shape))
 
 
+@settings(deadline=None)
 @given(
     batches=st.lists(hnp.arrays(np.float64, (7, 2), elements=st.floats(-100, 100)), min_size=1, max_size=4),
 )

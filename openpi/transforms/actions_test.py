@@ -2,6 +2,7 @@ import json
 import pathlib
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import numpy as np
@@ -41,6 +42,7 @@ def test_no_mask_returns_the_same_object(transform):
 _integers = hnp.from_dtype(np.dtype(np.int16)).map(float)  # float64 adds and subtracts these exactly
 
 
+@settings(deadline=None)
 @given(
     state=hnp.arrays(np.float64, 5, elements=_integers),
     chunk=hnp.arrays(np.float64, (4, 5), elements=_integers),

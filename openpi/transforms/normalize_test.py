@@ -1,6 +1,7 @@
 import pathlib
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import numpy as np
@@ -30,6 +31,7 @@ def test_golden(name):
 _numbers = st.floats(-1e3, 1e3)
 
 
+@settings(deadline=None)
 @given(
     x=hnp.arrays(np.float64, (2, 6), elements=_numbers),
     mean=hnp.arrays(np.float64, 4, elements=_numbers),

@@ -1,6 +1,7 @@
 import pickle
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from openpi.transforms import actions
@@ -31,6 +32,7 @@ def test_push_leaves_the_old_group_alone():
     assert group == transform.Group(inputs=("i1",), outputs=("o1",))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-100, 100), max_size=6))
 def test_outputs_undo_inputs(offsets):
     group = transform.Group()

@@ -2,6 +2,7 @@ import json
 import pathlib
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
@@ -21,6 +22,7 @@ def test_flatten_golden():
     assert tree_paths.unflatten_dict(case["out"]) == case["in"]
 
 
+@settings(deadline=None)
 @given(_trees)
 def test_unflatten_undoes_flatten(tree):
     assert tree_paths.unflatten_dict(tree_paths.flatten_dict(tree)) == tree
