@@ -4,8 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from openpi.client import action_chunk_broker
-from openpi.client import base_policy
+from openpi.client import action_chunk_broker, base_policy
 
 _GOLDEN = json.loads((pathlib.Path(__file__).parent / "testdata" / "protocol" / "action_chunk_broker.json").read_text())
 

@@ -1,10 +1,9 @@
 import tracemalloc
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 import msgpack
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openpi.client import msgpack_structure
 

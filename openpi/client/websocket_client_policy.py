@@ -4,17 +4,16 @@ The server sends its metadata first; then each observation is answered by the po
 `msgpack_numpy`. A text message is an error of the server.
 """
 
-from collections.abc import Iterator
 import contextlib
 import logging
 import time
 import typing
+from collections.abc import Iterator
 
 from websockets import exceptions
 from websockets.sync import client
 
-from openpi.client import base_policy
-from openpi.client import msgpack_numpy
+from openpi.client import base_policy, msgpack_numpy
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +141,7 @@ class WebsocketClientPolicy(base_policy.BasePolicy):
 
     def _decode(self, frame: str | bytes) -> dict:
         if isinstance(frame, str):
-            raise RuntimeError(f"error of the policy server at {self._uri}:\n{frame}")
+            raise RuntimeError(f"error of the policy server at {self._uri}:\n{frame}")  # noqa: TRY004
         message = msgpack_numpy.unpackb(frame)
         if not isinstance(message, dict):
             raise msgpack_numpy.DecodeError(f"{self._uri} sent a {type(message).__name__} in place of a dict")

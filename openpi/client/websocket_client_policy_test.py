@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from websockets.sync import server
 
-from openpi.client import msgpack_numpy
-from openpi.client import websocket_client_policy
+from openpi.client import msgpack_numpy, websocket_client_policy
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata" / "protocol"
 _FRAMES = [(_DIRECTORY / f"ws_frame_{frame:02d}.bin").read_bytes() for frame in range(6)]

@@ -46,8 +46,7 @@ def load(directory: os.PathLike | str) -> dict[str, NormStats]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
     table = content.get("norm_stats") if isinstance(content, dict) else None
-    if not isinstance(table, dict):
-        raise ValueError(f"{path}: field 'norm_stats' must be an object of keys and their statistics")
+    _require(isinstance(table, dict), f"{path}: field 'norm_stats' must be an object of keys and their statistics")
     return {key: _parse(path, key, fields) for key, fields in table.items()}
 
 
@@ -65,25 +64,27 @@ def save(directory: os.PathLike | str, stats: dict[str, NormStats]) -> None:
 
 
 def _parse(path: pathlib.Path, key: str, fields: Any) -> NormStats:
-    if not isinstance(fields, dict):
-        raise ValueError(f"{path}: field 'norm_stats.{key}' must be an object with mean and std")
+    _require(isinstance(fields, dict), f"{path}: field 'norm_stats.{key}' must be an object with mean and std")
     arrays = {}
-    for field in dataclasses.fields(NormStats):
-        values = fields.get(field.name)
-        if values is None and field.name in ("q01", "q99"):
+    for name in ("mean", "std", "q01", "q99"):
+        values = fields.get(name)
+        if values is None and name in ("q01", "q99"):
             continue
+        where = f"{path}: field 'norm_stats.{key}.{name}'"
         # bool is an int to Python, and a list of bools no statistics.
-        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
-            raise ValueError(f"{path}: field 'norm_stats.{key}.{field.name}' must be a flat list of numbers")
+        numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+        _require(numbers, f"{where} must be a flat list of numbers")
         try:
             array = np.asarray(values, np.float64)
         except OverflowError:  # a whole number beyond any float
             array = np.array([np.inf])
-        if not np.isfinite(array).all():
-            raise ValueError(f"{path}: field 'norm_stats.{key}.{field.name}' holds a number that is not finite")
-        if arrays and len(array) != len(arrays["mean"]):
-            raise ValueError(
-                f"{path}: field 'norm_stats.{key}.{field.name}' has {len(array)} numbers, its mean {len(arrays['mean'])}"
-            )
-        arrays[field.name] = array
+        _require(np.isfinite(array).all(), f"{where} holds a number that is not finite")
+        width = len(arrays.get("mean", array))
+        _require(len(array) == width, f"{where} has {len(array)} numbers, its mean {width}")
+        arrays[name] = array
     return NormStats(**arrays)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

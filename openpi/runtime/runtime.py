@@ -1,9 +1,9 @@
 """The loop between environment and agent."""
 
-from collections.abc import Sequence
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 from openpi.runtime import agent as agent_lib
 from openpi.runtime import environment as environment_lib

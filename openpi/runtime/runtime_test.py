@@ -3,12 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from openpi.client import action_chunk_broker
-from openpi.client import base_policy
-from openpi.runtime import environment
-from openpi.runtime import policy_agent
-from openpi.runtime import runtime
-from openpi.runtime import subscriber
+from openpi.client import action_chunk_broker, base_policy
+from openpi.runtime import environment, policy_agent, runtime, subscriber
 
 
 class _Line(environment.Environment):

@@ -1,7 +1,7 @@
 """Action chunks: relative to the current state and back, thinned out."""
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 

@@ -1,15 +1,13 @@
 import json
 import pathlib
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from openpi.transforms import actions
-from openpi.transforms import golden_cases
+from openpi.transforms import actions, golden_cases
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata"
 _MASKS = json.loads((_DIRECTORY / "helpers.json").read_text())["make_bool_mask"]

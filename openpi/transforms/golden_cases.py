@@ -1,17 +1,16 @@
 """Reads reference cases of transforms (testdata `cases.json` + `arrays.npz`) and runs transforms against them. For tests."""
 
-from collections.abc import Callable
 import copy
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from openpi.transforms import transform
-from openpi.transforms import tree_paths
+from openpi.transforms import transform, tree_paths
 
 
 @dataclasses.dataclass(frozen=True)

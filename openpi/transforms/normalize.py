@@ -4,14 +4,13 @@ z-score: (x - mean) / (std + 1e-6). Quantiles: q01 … q99 become -1 … 1. Noth
 the results.
 """
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from openpi.normalization import norm_stats as norm_stats_lib
-from openpi.transforms import padding
-from openpi.transforms import tree_paths
+from openpi.transforms import padding, tree_paths
 
 _EPSILON = 1e-6
 

@@ -1,15 +1,13 @@
 import pathlib
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from openpi.normalization.norm_stats import NormStats
-from openpi.transforms import golden_cases
-from openpi.transforms import normalize
+from openpi.transforms import golden_cases, normalize
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata"
 

@@ -4,8 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from openpi.transforms import golden_cases
-from openpi.transforms import padding
+from openpi.transforms import golden_cases, padding
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata"
 

@@ -1,7 +1,7 @@
 """Where the prompt comes from, and how it becomes tokens."""
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np

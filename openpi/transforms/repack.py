@@ -1,7 +1,7 @@
 """Takes a dataset's names to the names that a robot's transforms expect."""
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from openpi.transforms import tree_paths

@@ -2,8 +2,7 @@ import pathlib
 
 import pytest
 
-from openpi.transforms import golden_cases
-from openpi.transforms import repack
+from openpi.transforms import golden_cases, repack
 
 _CASES = golden_cases.load(pathlib.Path(__file__).parent / "testdata", "RepackTransform")
 

@@ -2,8 +2,7 @@ import pathlib
 
 import pytest
 
-from openpi.transforms import golden_cases
-from openpi.transforms import resize_images
+from openpi.transforms import golden_cases, resize_images
 
 _CASES = golden_cases.load(pathlib.Path(__file__).parent / "testdata", "ResizeImages")
 

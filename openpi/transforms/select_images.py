@@ -1,7 +1,7 @@
 """Leaves only the cameras that the model encodes, before anything is spent on the others."""
 
-from collections.abc import Sequence
 import dataclasses
+from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a transform is, and how transforms are put together."""
 
-from collections.abc import Callable, Sequence
 import dataclasses
+from collections.abc import Callable, Sequence
 
 # One unbatched sample in, one out; leaves are numpy arrays or strings. A transform never changes the dict or the arrays it
 # was given: it returns a new dict, which may share what it did not touch.

@@ -1,12 +1,9 @@
 import pickle
 
-from hypothesis import given
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openpi.transforms import actions
-from openpi.transforms import prompt
-from openpi.transforms import transform
+from openpi.transforms import actions, prompt, transform
 
 
 def test_compose_applies_in_order():

@@ -1,7 +1,7 @@
 """Nested dicts seen as flat ones, whose keys are paths joined by "/"."""
 
-from collections.abc import Callable, Mapping
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -26,12 +26,10 @@ def unflatten_dict(flat: Mapping[str, Any]) -> dict[str, Any]:
     for path, value in flat.items():
         *parents, leaf = path.split("/")
         node = tree
-        for depth, parent in enumerate(parents):
+        for depth, parent in enumerate(parents, start=1):
+            if (prefix := "/".join(parents[:depth])) in flat:
+                raise ValueError(f"key '{prefix}' is a leaf and also the beginning of '{path}'")
             node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise ValueError(f"key '{'/'.join(parents[: depth + 1])}' is a leaf and also the beginning of '{path}'")
-        if leaf in node:
-            raise ValueError(f"key '{path}' is a leaf and also the beginning of another key, or appears twice")
         node[leaf] = value
     return tree
 

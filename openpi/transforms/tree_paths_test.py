@@ -1,10 +1,9 @@
 import json
 import pathlib
 
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openpi.transforms import tree_paths
 
