@@ -1,0 +1,129 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from openpi.trainer import loop, metrics_writer, stop_signal, train_step
+from openpi.trainer import state as state_lib
+
+
+class Batches:
+    """Random batches, each from its own index; `get_state` is the next index."""
+
+    def __init__(self, index=0, on_next=lambda index: None):
+        self.index = index
+        self._on_next = on_next
+
+    def __next__(self):
+        self._on_next(self.index)
+        self.index += 1
+        return jnp.asarray(np.random.default_rng(self.index).normal(size=(4, 3)), jnp.float32)
+
+    def get_state(self):
+        return self.index
+
+
+def run(directory, *, steps, batches=None, state=None, log_interval=2, save_interval=3, scale=1.0):
+    """Returns the outcome and the saved steps with copies of their states and positions."""
+    optimizer = optax.adam(1e-2)
+    loss_fn = lambda params, rng, x: jnp.square(x @ params["w"] - 1.0 + jax.random.normal(rng, (4,))) * scale
+    step_fn = jax.jit(train_step.make(loss_fn, optimizer), donate_argnums=0)
+    if state is None:
+        state = state_lib.create({"w": jnp.zeros(3)}, optimizer, frozen="", ema=False)
+    saved = {}
+
+    def save(step, state, position):
+        saved[step] = jax.tree.map(np.array, state), position
+
+    start = int(state.step)
+    with (
+        stop_signal.StopSignal() as stop,
+        contextlib.closing(metrics_writer.MetricsWriter(directory, resume_step=start)) as writer,
+    ):
+        outcome = loop.train(
+            step_fn,
+            state,
+            jax.random.key(0),
+            batches or Batches(),
+            loop.Plan(steps, log_interval, save_interval),
+            stop=stop,
+            save=save,
+            writer=writer,
+        )
+    return outcome, saved
+
+
+def test_steps_logs_and_saves(tmp_path, capfd):
+    outcome, saved = run(tmp_path, steps=8)
+    assert (outcome.last_step, outcome.exit_code, int(outcome.state.step)) == (7, 0, 8)
+    assert {step: (int(state.step), position) for step, (state, position) in saved.items()} == {
+        3: (4, 4),
+        6: (7, 7),
+        7: (8, 8),
+    }
+    lines = metrics_writer.read(tmp_path)
+    assert [line["step"] for line in lines] == [0, 2, 4, 6, 7]
+    assert set(lines[0]) == {"step", "loss", "grad_norm", "param_norm", "steps_per_second", "data_wait"}
+    shown = [line for line in capfd.readouterr().err.splitlines() if line]
+    assert [line.split(":")[0] for line in shown] == [f"Step {step}" for step in (0, 2, 4, 6, 7)]
+    assert f"loss={lines[1]['loss']:.4f}" in shown[1]
+    assert "\r" not in "".join(shown)
+
+
+def test_logs_averages_over_the_interval(tmp_path):
+    (tmp_path / "each").mkdir()
+    run(tmp_path / "each", steps=5, log_interval=1)
+    run(tmp_path, steps=5, log_interval=4)
+    each = [line["loss"] for line in metrics_writer.read(tmp_path / "each")]
+    np.testing.assert_allclose(metrics_writer.read(tmp_path)[1]["loss"], np.mean(each[1:5]), rtol=1e-6)
+
+
+def test_resuming_continues_exactly(tmp_path):
+    whole, _ = run(tmp_path, steps=6)
+    _, saved = run(tmp_path, steps=4, save_interval=100)
+    state, position = saved[3]
+    rest, _ = run(tmp_path, steps=6, state=jax.tree.map(jnp.asarray, state), batches=Batches(position))
+    jax.tree.map(np.testing.assert_array_equal, rest.state, whole.state)
+    done, nothing = run(tmp_path, steps=4, state=jax.tree.map(jnp.asarray, state))
+    assert (done.last_step, done.exit_code, nothing) == (3, 0, {})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_saves(tmp_path, number, code):
+    kill = lambda index: os.kill(os.getpid(), number) if index == 4 else None
+    outcome, saved = run(tmp_path, steps=100, batches=Batches(on_next=kill), save_interval=1000)
+    assert (outcome.last_step, outcome.exit_code) == (4, code)
+    assert (int(saved[4][0].step), saved[4][1]) == (5, 5)
+    assert metrics_writer.read(tmp_path)[-1]["step"] == 4
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_signal_ends_at_once():
+    program = """
+import os, signal, time
+from openpi.trainer import stop_signal
+with stop_signal.StopSignal() as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop.received == signal.SIGINT
+    os.kill(os.getpid(), signal.SIGINT)
+    print("still here")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "once more to stop at once" in done.stderr
+
+
+@pytest.mark.parametrize("log_interval", [1, 100])
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path, log_interval):
+    saved = {}
+    with pytest.raises(RuntimeError, match="loss is (inf|nan) at step") as error:
+        _, saved = run(tmp_path, steps=10, log_interval=log_interval, save_interval=2, scale=jnp.inf)
+    assert saved == {}
+    assert "--config.lr_schedule.peak_lr" in str(error.value)

@@ -1,0 +1,72 @@
+"""Metrics on disk: one JSON object a line for machines, and TensorBoard events for people."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import tensorboardX
+
+FILE_NAME = "metrics.jsonl"
+
+
+class MetricsWriter:
+    """Writes to `<directory>/metrics.jsonl` and `<directory>/events.out.tfevents.*`. Use it as a context manager.
+
+    Args:
+      directory: the run; it exists.
+      resume_step: the first step that will be written. Lines from it on, which an interrupted run wrote after its last
+        checkpoint, are dropped.
+    """
+
+    def __init__(self, directory: str | pathlib.Path, *, resume_step: int = 0):
+        path = pathlib.Path(directory) / FILE_NAME
+        _drop_from(path, resume_step)
+        self._file = path.open("a", encoding="utf-8")
+        purge = resume_step if resume_step > 0 else None
+        self._events = tensorboardX.SummaryWriter(str(directory), purge_step=purge, write_to_disk=True)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Adds a line `{"step": step, ...}`; it is on disk when this returns. Values that aren't finite become null."""
+        finite = {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        self._file.flush()
+        for name, value in finite.items():
+            if value is not None:
+                self._events.add_scalar(name, value, step)
+        self._events.flush()
+
+    def close(self) -> None:
+        self._file.close()
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def read(directory: str | pathlib.Path) -> list[dict[str, float | None]]:
+    """The lines of a run's metrics, in order; a half-written last line is left out."""
+    path = pathlib.Path(directory) / FILE_NAME
+    return list(_lines(path)) if path.is_file() else []
+
+
+def _lines(path: pathlib.Path) -> Iterator[dict[str, float | None]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            with contextlib.suppress(json.JSONDecodeError):
+                yield json.loads(line)
+
+
+def _drop_from(path: pathlib.Path, step: int) -> None:
+    if not path.is_file():
+        return
+    kept = [line for line in _lines(path) if line["step"] < step]
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, path)

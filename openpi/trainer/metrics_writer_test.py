@@ -1,0 +1,39 @@
+import json
+import struct
+
+from openpi.trainer import metrics_writer
+
+
+def test_lines_are_on_disk_at_once(tmp_path):
+    with metrics_writer.MetricsWriter(tmp_path) as writer:
+        writer.write(0, {"loss": 1.5})
+        assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 0, "loss": 1.5}\n'
+        writer.write(50, {"loss": float("nan")})
+    assert metrics_writer.read(tmp_path) == [{"step": 0, "loss": 1.5}, {"step": 50, "loss": None}]
+
+
+def test_resuming_drops_what_came_after_the_checkpoint(tmp_path):
+    with metrics_writer.MetricsWriter(tmp_path) as writer:
+        for step in range(0, 40, 10):
+            writer.write(step, {"loss": float(step)})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 40, "lo')  # the process died here
+    with metrics_writer.MetricsWriter(tmp_path, resume_step=20) as writer:
+        writer.write(20, {"loss": -1.0})
+    steps = [(line["step"], line["loss"]) for line in metrics_writer.read(tmp_path)]
+    assert steps == [(0, 0.0), (10, 10.0), (20, -1.0)]
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        json.loads(line)
+
+
+def test_tensorboard_events(tmp_path):
+    with metrics_writer.MetricsWriter(tmp_path) as writer:
+        writer.write(7, {"loss": 1.5})
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    records = events.read_bytes()
+    assert b"loss" in records
+    assert struct.pack("<f", 1.5) in records
+
+
+def test_no_metrics_yet(tmp_path):
+    assert metrics_writer.read(tmp_path) == []

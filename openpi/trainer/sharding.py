@@ -1,0 +1,61 @@
+"""How batches and state are spread over devices."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+BATCH_AXIS, FSDP_AXIS = "batch", "fsdp"
+_MIN_SHARDED_BYTES = 4 * 2**20
+
+
+def make_mesh(fsdp_devices: int, batch_size: int) -> Mesh:
+    """A mesh of all devices, `(devices / fsdp_devices, fsdp_devices)`, with the axes `("batch", "fsdp")`.
+
+    Raises:
+      ValueError: the devices can't be divided that way, or the batch can't be divided among them.
+    """
+    devices = jax.device_count()
+    if devices % fsdp_devices:
+        raise ValueError(f"config.fsdp_devices={fsdp_devices} must divide the number of devices, {devices}")
+    if batch_size % devices:
+        raise ValueError(f"config.batch_size={batch_size} must be a multiple of the number of devices, {devices}")
+    return Mesh(np.array(jax.devices()).reshape(-1, fsdp_devices), (BATCH_AXIS, FSDP_AXIS))
+
+
+def data(mesh: Mesh) -> NamedSharding:
+    """A batch: the leading axis over all devices."""
+    return NamedSharding(mesh, PartitionSpec((BATCH_AXIS, FSDP_AXIS)))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state(mesh: Mesh, tree: Any) -> Any:
+    """A sharding for every leaf of the train state: fully sharded data parallelism.
+
+    A leaf of two axes or more and 4 MiB or more is split along its largest axis that the fsdp devices divide; everything
+    else is replicated.
+
+    Args:
+      mesh: from `make_mesh`.
+      tree: pytree of leaves with `shape` and `dtype`.
+    """
+    devices = mesh.shape[FSDP_AXIS]
+
+    def leaf_sharding(path, leaf):
+        if devices == 1 or leaf.ndim < 2 or math.prod(leaf.shape) * leaf.dtype.itemsize < _MIN_SHARDED_BYTES:
+            return replicated(mesh)
+        for axis in sorted(range(leaf.ndim), key=lambda axis: leaf.shape[axis], reverse=True):
+            if leaf.shape[axis] % devices == 0:
+                return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP_AXIS))
+        name = jax.tree_util.keystr(path)
+        logging.warning("%s %s is replicated: no axis is a multiple of %d devices", name, leaf.shape, devices)
+        return replicated(mesh)
+
+    return jax.tree_util.tree_map_with_path(leaf_sharding, tree)
