@@ -1,0 +1,109 @@
+"""A policy from a checkpoint: its configuration, or one that is given, builds the model and the transforms around it."""
+
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from flax import traverse_util
+
+from openpi.checkpoints import layout, merge, restore
+from openpi.config import build_model, build_transforms, json_file, schema
+from openpi.models import pi0
+from openpi.normalization import norm_stats
+from openpi.policies import policy
+
+
+def create_policy(
+    config: schema.ConfigDict | None,
+    checkpoint_dir: str | pathlib.Path,
+    *,
+    default_prompt: str | None = None,
+    num_steps: int | None = None,
+    params_dtype: np.typing.DTypeLike | None = None,
+    rng: jax.Array | None = None,
+) -> policy.Policy:
+    """Returns the policy that a checkpoint holds.
+
+    Args:
+      config: the configuration it was trained with; None takes the one in the checkpoint (published ones have none).
+      checkpoint_dir: a step folder, or a run folder (its latest step).
+      default_prompt: for observations without one; None leaves the configuration's.
+      num_steps: denoising steps; None takes the configuration's.
+      params_dtype: what all parameters are cast to. None: bfloat16 if the model computes in bfloat16 (as published
+        policies are served, in half the memory), else the stored types.
+      rng: the policy's random key; `jax.random.key(0)` if None.
+
+    Raises:
+      FileNotFoundError: it is not a checkpoint, or it lacks its configuration or norm stats.
+      ValueError: its parameters are not those of the configuration's model.
+    """
+    step_dir = layout.find_step_dir(checkpoint_dir)
+    config = load_config(step_dir) if config is None else config
+    model_config = build_model.build(config.model)
+    if params_dtype is None and config.model.dtype == "bfloat16":
+        params_dtype = jax.numpy.bfloat16
+    stats = _load_norm_stats(step_dir, config)
+    params = _restore(step_dir, model_config, params_dtype)
+    return _assemble(config, params, stats, default_prompt=default_prompt, num_steps=num_steps, rng=rng)
+
+
+def create_untrained_policy(checkpoint_dir: str | pathlib.Path, *, seed: int = 0) -> policy.Policy:
+    """Returns the policy of a checkpoint as before training: random parameters, the same transforms and statistics."""
+    step_dir = layout.find_step_dir(checkpoint_dir)
+    config = load_config(step_dir)
+    params = jax.jit(pi0.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
+    return _assemble(config, params, _load_norm_stats(step_dir, config))
+
+
+def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
+    """Returns the configuration in a checkpoint.
+
+    Raises:
+      FileNotFoundError: it is not a checkpoint, or one without a configuration.
+      ValueError: the configuration cannot be read.
+    """
+    path = layout.config_file(layout.find_step_dir(checkpoint_dir))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"checkpoint {path.parent.parent} has no {path.parent.name}/{path.name}; name its configuration with "
+            "--config=FILE.py or --config_name=NAME (for published checkpoints, the name they were released under)"
+        )
+    return json_file.load(path)
+
+
+def _restore(step_dir: pathlib.Path, model_config: pi0.Pi0Config, dtype) -> dict[str, Any]:
+    """The checkpoint's parameters that the model has; further ones are dropped."""
+    expected = jax.eval_shape(functools.partial(pi0.init, model_config), jax.random.key(0))
+    known = traverse_util.flatten_dict(expected).keys()
+    flat = traverse_util.flatten_dict(restore.restore_params(step_dir / layout.PARAMS, dtype=dtype))
+    params = traverse_util.unflatten_dict({path: leaf for path, leaf in flat.items() if path in known})
+    merge.check(params, expected, what=f"the parameters of checkpoint {step_dir}")
+    return params
+
+
+def _assemble(config, params, stats, *, default_prompt=None, num_steps=None, rng=None) -> policy.Policy:
+    transforms = build_transforms.build(config)
+    return policy.Policy(
+        build_model.build(config.model),
+        params,
+        rng=rng,
+        input_transform=transforms.inference_input(stats, default_prompt),
+        output_transform=transforms.inference_output(stats),
+        num_steps=num_steps or config.sampling.num_steps,
+        metadata=config.policy_metadata.to_dict(),
+    )
+
+
+def _load_norm_stats(step_dir: pathlib.Path, config: schema.ConfigDict) -> dict[str, norm_stats.NormStats]:
+    asset_id = build_transforms.asset_id(config)
+    directory = layout.norm_stats_dir(step_dir, asset_id)
+    if not directory.is_dir():
+        assets = step_dir / layout.ASSETS
+        found = sorted(str(path.parent.relative_to(assets)) for path in assets.rglob("norm_stats.json"))
+        raise FileNotFoundError(
+            f"checkpoint {step_dir} has no norm stats for asset {asset_id!r} (it has: {', '.join(found) or 'none'}); copy "
+            f"them to {directory} or set config.data.asset_id"
+        )
+    return norm_stats.load(directory)

@@ -1,0 +1,131 @@
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from openpi.config import schema
+from openpi.policies import aloha, create, tiny_checkpoint
+
+_GOLDEN = pathlib.Path(__file__).parent / "testdata/pi0_aloha"
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoints") / "run"
+    tiny_checkpoint.write(path)
+    return path
+
+
+def _golden_config():
+    config = schema.base_config("golden")
+    config.model.update(dtype="float32", action_dim=16, action_horizon=5, max_token_len=16, vocab_size=2000)
+    config.model.siglip.update(width=16, depth=1, mlp_dim=24, num_heads=2, patch_size=14)
+    config.model.language.update(width=16, depth=2, mlp_dim=32, num_heads=2, num_kv_heads=1, head_dim=8)
+    config.model.expert.update(width=12, depth=2, mlp_dim=24, num_heads=2, num_kv_heads=1, head_dim=8)
+    config.tokenizer.update(path="small", vocab_size=2000)
+    config.data.update(asset_id="trossen", adapt_to_pi=True, use_delta_joint_actions=True)
+    config.policy_metadata = {"reset_pose": (0, -1.5, 1.5, 0, 0, 0)}
+    return config
+
+
+def test_a_published_checkpoint_gives_the_published_actions():
+    """The reference reads all parameters as bfloat16 and computes in float32; 10 denoising steps from given noise."""
+    data = np.load(_GOLDEN / "data.npz", allow_pickle=False)
+    images = {key.removeprefix("obs|images|"): data[key] for key in data if key.startswith("obs|images|")}
+    policy = create.create_policy(
+        _golden_config(), _GOLDEN / "checkpoint", default_prompt="fold the towel", params_dtype="bfloat16"
+    )
+    result = policy.infer({"state": data["obs|state"], "images": images}, noise=data["noise"])
+    np.testing.assert_allclose(result["actions"], data["out|actions"], rtol=1e-3, atol=1e-3)
+    assert result["actions"].dtype == data["out|actions"].dtype
+    assert list(result) == ["actions", "policy_timing"]
+    assert policy.metadata == {"reset_pose": (0, -1.5, 1.5, 0, 0, 0)}
+
+
+def test_a_checkpoint_alone_is_enough_by_run_or_by_step(run_dir):
+    observation = aloha.make_aloha_example()
+    by_run = create.create_policy(None, run_dir).infer(observation)["actions"]
+    by_step = create.create_policy(None, run_dir / "7").infer(observation)["actions"]
+    np.testing.assert_array_equal(by_run, by_step)
+    more_steps = create.create_policy(None, run_dir, num_steps=5).infer(observation)["actions"]
+    assert np.abs(more_steps - by_run).max() > 1e-6
+
+
+def test_the_default_prompt_is_for_observations_without_one(run_dir):
+    bare = {key: value for key, value in aloha.make_aloha_example().items() if key != "prompt"}
+    actions = {
+        text: create.create_policy(None, run_dir, default_prompt=text).infer(bare)["actions"] for text in ("a", "stop")
+    }
+    told = create.create_policy(None, run_dir, default_prompt="a").infer({**bare, "prompt": "stop"})["actions"]
+    np.testing.assert_array_equal(told, actions["stop"])
+    assert np.abs(actions["a"] - actions["stop"]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("compute", "asked", "stored"),
+    [("bfloat16", None, "bfloat16"), ("float32", None, "float32"), ("float32", "bfloat16", "bfloat16")],
+)
+def test_parameters_follow_the_compute_type_unless_told(run_dir, compute, asked, stored):
+    config = tiny_checkpoint.config()
+    config.model.dtype = compute
+    policy = create.create_policy(config, run_dir, params_dtype=asked)
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(policy._params)} == {stored}
+
+
+def test_the_untrained_policy_is_another_with_the_same_transforms(run_dir):
+    observation, noise = aloha.make_aloha_example(), np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))
+    trained = create.create_policy(None, run_dir).infer(observation, noise)["actions"]
+    untrained = [
+        create.create_untrained_policy(run_dir, seed=seed).infer(observation, noise)["actions"] for seed in (1, 2)
+    ]
+    assert np.abs(trained - untrained[0]).max() > 1e-4
+    assert np.abs(untrained[1] - untrained[0]).max() > 1e-4
+    moved = (untrained[0] - observation["state"])[:, :6]
+    assert np.abs(moved).max() < 0.5  # The checkpoint's statistics: joints move relative to the state, std 0.01.
+
+
+def _without(name):
+    def damage(step_dir):
+        shutil.rmtree(step_dir / name)
+
+    return damage
+
+
+def _wider(config):
+    config.model.action_dim = 15
+
+
+def _other_asset(config):
+    config.data.asset_id = "trossen"
+
+
+@pytest.mark.parametrize(
+    ("damage", "change", "error", "text"),
+    [
+        (_without("params"), None, FileNotFoundError, "is not a checkpoint"),
+        (
+            _without("config"),
+            None,
+            FileNotFoundError,
+            r"has no config/config.json; name its configuration with --config",
+        ),
+        (_without("assets"), None, FileNotFoundError, r"no norm stats for asset 'openpi/aloha_reach' \(it has: none\)"),
+        (None, _other_asset, FileNotFoundError, r"asset 'trossen' \(it has: openpi/aloha_reach\)"),
+        (None, _wider, ValueError, r"action_in_proj/kernel has \(14, 16\) but the model has \(15, 16\)"),
+    ],
+)
+def test_what_is_wrong_with_a_checkpoint_is_said_in_one_line(run_dir, tmp_path, damage, change, error, text):
+    step_dir = tmp_path / "run" / "7"
+    shutil.copytree(run_dir / "7", step_dir)
+    config = None
+    if damage:
+        damage(step_dir)
+    if change:
+        config = tiny_checkpoint.config()
+        change(config)
+    with pytest.raises(error, match=text) as raised:
+        create.create_policy(config, step_dir)
+    assert "\n" not in str(raised.value)
+    assert str(step_dir) in str(raised.value)

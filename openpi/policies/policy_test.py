@@ -1,0 +1,104 @@
+import jax
+import numpy as np
+import pytest
+
+from openpi.config import build_model, build_transforms
+from openpi.models import pi0
+from openpi.policies import aloha, policy, tiny_checkpoint
+
+_CONFIG = tiny_checkpoint.config()
+_MODEL = build_model.build(_CONFIG.model)
+_PARAMS = jax.jit(pi0.init, static_argnums=0)(_MODEL, jax.random.key(0))
+
+
+def _policy(params=_PARAMS, **options):
+    transforms = build_transforms.build(_CONFIG)
+    return policy.Policy(
+        _MODEL,
+        params,
+        input_transform=transforms.inference_input(None),
+        output_transform=transforms.inference_output(None),
+        num_steps=2,
+        **options,
+    )
+
+
+def test_result_holds_the_published_keys_only():
+    result = _policy().infer(aloha.make_aloha_example())
+    assert list(result) == ["actions", "policy_timing"]
+    assert result["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
+    assert list(result["policy_timing"]) == ["infer_ms"]
+    assert result["policy_timing"]["infer_ms"] > 0
+
+
+def test_the_key_is_split_on_every_call_and_starts_as_zero():
+    observation = aloha.make_aloha_example()
+    one, other = _policy(), _policy(rng=jax.random.key(0))
+    first, second = (one.infer(observation)["actions"] for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+    np.testing.assert_array_equal(other.infer(observation)["actions"], first)
+    other_seed = _policy(rng=jax.random.key(1)).infer(observation)["actions"]
+    assert np.abs(first - other_seed).max() > 1e-3
+
+    _, key = jax.random.split(jax.random.key(0))
+    noise = jax.random.normal(key, (tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
+    np.testing.assert_allclose(one.infer(observation, noise=noise)["actions"], first, atol=1e-5)
+    # Given noise moves the key on, too: both have now split three times.
+    for _ in range(2):
+        other.infer(observation, noise=noise)
+    np.testing.assert_array_equal(other.infer(observation)["actions"], one.infer(observation)["actions"])
+
+
+def test_noise_may_have_a_batch_axis_and_decides_alone():
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
+    used, observation = _policy(), aloha.make_aloha_example()
+    plain = used.infer(observation, noise=noise)["actions"]
+    np.testing.assert_array_equal(used.infer(observation, noise=noise[None])["actions"], plain)
+
+
+def test_the_observation_stays_as_it_was():
+    observation = aloha.make_aloha_example()
+    before = {"state": observation["state"].copy(), "cam_high": observation["images"]["cam_high"].copy()}
+    _policy().infer(observation)
+    assert sorted(observation) == ["images", "prompt", "state"]
+    np.testing.assert_array_equal(observation["state"], before["state"])
+    np.testing.assert_array_equal(observation["images"]["cam_high"], before["cam_high"])
+
+
+def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key():
+    policy.sample.clear_cache()
+    warm, cold = _policy(), _policy()
+    warm.warmup()
+    compiled = policy.sample._cache_size()
+    warmed = warm.infer(aloha.make_aloha_example())["actions"]
+    assert policy.sample._cache_size() == compiled
+    np.testing.assert_array_equal(warmed, cold.infer(aloha.make_aloha_example())["actions"])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"state": np.ones(13)}, "'state' of an ALOHA robot must have 14 numbers"),
+        ({"state": np.full(14, np.nan)}, r"'state' is not finite at positions \[0, 1"),
+        ({"images": {}}, "camera cam_high is missing"),
+        (
+            {"images": {"cam_high": np.zeros((3, 8, 8), np.uint8), "cam_knee": np.zeros((3, 8, 8), np.uint8)}},
+            "cam_knee",
+        ),
+        ({"images": {"cam_high": np.zeros((8, 8), np.uint8)}}, "cam_high must be"),
+        ({"state": None}, "'state'"),
+    ],
+)
+def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, text):
+    used, good = _policy(), aloha.make_aloha_example()
+    bad = {key: value for key, value in {**good, **change}.items() if value is not None}
+    with pytest.raises(ValueError, match=text) as raised:
+        used.infer(bad)
+    assert "\n" not in str(raised.value)
+    assert used.infer(good)["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
+
+
+def test_a_model_that_lost_its_numbers_commands_no_robot():
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, _PARAMS)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        _policy(broken).infer(aloha.make_aloha_example())
