@@ -61,8 +61,8 @@ def create_loader(
 ) -> Loader:
     """Reads `dataset` in an order that depends on `seed` alone, whatever the number of threads or processes.
 
-    Epochs follow one another without a seam, each with an order of its own: a batch may hold samples of two. Only at the
-    very end are samples dropped, where they fill no batch.
+    Epochs follow one another without a seam, each with an order of its own: a batch may hold samples of two. Samples are
+    dropped at the very end only, where they fill no batch.
 
     Args:
       dataset: random access; must be picklable when `num_workers` > 0.
