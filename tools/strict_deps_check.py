@@ -42,6 +42,10 @@ def module_name(file: str) -> str:
     return file.removesuffix(".py").replace("/", ".")
 
 
+def is_standard(module: str) -> bool:
+    return module.split(".")[0] in sys.stdlib_module_names
+
+
 def find_label(imported: Import, providers: dict[str, list[str]]) -> str | None:
     """The label whose modules hold this import: the longest match wins."""
     wanted = f"{imported.module}.{imported.name}" if imported.name else imported.module
@@ -74,7 +78,7 @@ def check(request: dict) -> list[str]:
     used = set()
     for path, file in request["sources"].items():
         for imported in find_imports(pathlib.Path(path).read_text(encoding="utf-8"), file):
-            if imported.module.split(".")[0] in sys.stdlib_module_names or find_label(imported, own):
+            if is_standard(imported.module) or find_label(imported, own):
                 continue
             if dep := find_label(imported, deps):
                 used.add(dep)

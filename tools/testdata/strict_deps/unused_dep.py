@@ -1,0 +1,3 @@
+from tools.testdata.strict_deps import leaf
+
+VALUE = leaf.VALUE
