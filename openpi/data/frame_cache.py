@@ -6,7 +6,6 @@ takes 147 KiB. The cache is keyed by the dataset's files (names, sizes, times), 
 
 import hashlib
 import math
-import os
 import pathlib
 import shutil
 import sys
@@ -118,6 +117,6 @@ def _fingerprint(root: pathlib.Path) -> str:
     digest = hashlib.sha256(f"frame cache {_VERSION}\n".encode())
     for path in sorted(path for folder in ("meta", "data", "videos") for path in (root / folder).rglob("*")):
         if path.is_file():
-            stat = os.stat(path)
+            stat = path.stat()
             digest.update(f"{path.relative_to(root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -49,7 +49,7 @@ def test_the_seed_decides_the_order_and_threads_do_not():
 
 
 def test_every_epoch_has_all_samples_in_an_order_of_its_own():
-    flat = sum(take(15), [])  # 60 samples: 6 epochs of 10
+    flat = np.concatenate(take(15)).tolist()  # 60 samples: 6 epochs of 10
     epochs = [flat[i : i + 10] for i in range(0, 60, 10)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 6

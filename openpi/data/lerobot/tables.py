@@ -1,6 +1,7 @@
 """Reads the parquet tables of a LeRobot v3.0 dataset into numpy arrays, checked against its info.json."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -71,10 +72,8 @@ def load_episodes(root: pathlib.Path, info: lerobot_info.Info) -> Episodes:
     paths = sorted(folder.glob("*/*.parquet"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no parquet file: the dataset is incomplete, {AGAIN}")
-    columns = {
-        name: np.int64
-        for name in ("episode_index", "dataset_from_index", "dataset_to_index", "data/chunk_index", "data/file_index")
-    }
+    names = ("episode_index", "dataset_from_index", "dataset_to_index", "data/chunk_index", "data/file_index")
+    columns: dict[str, type] = dict.fromkeys(names, np.int64)
     videos = [key for key, feature in info.features.items() if feature.dtype == "video"]
     for key in videos:
         columns |= {
@@ -115,7 +114,7 @@ def data_files(root: pathlib.Path, info: lerobot_info.Info, episodes: Episodes) 
     first = np.flatnonzero(np.any(places[1:] != places[:-1], axis=1)) + 1
     edges = [0, *first, len(episodes)]
     files = []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         path = root / info.data_file(*map(int, places[begin]))
         start, stop = int(episodes.start[begin]), int(episodes.stop[end - 1])
         num_rows = read_parquet(path, lambda file: file.metadata.num_rows, f"episodes {begin} to {end - 1}")

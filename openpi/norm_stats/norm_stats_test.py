@@ -1,0 +1,108 @@
+"""The program as a user starts it, on a recorded dataset."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from openpi.data.lerobot import writer
+from openpi.normalization import norm_stats
+from openpi.testing import program
+
+CAMERA = "observation.images.cam_high"
+FEATURES = {
+    "observation.state": {"dtype": "float32", "shape": [14]},
+    "action": {"dtype": "float32", "shape": [14]},
+    CAMERA: {"dtype": "video", "shape": [48, 64, 3]},
+}
+
+
+def record(root, features=FEATURES, width=14):
+    """Two episodes; joint 3 never moves."""
+    rng = np.random.default_rng(0)
+    with writer.LeRobotWriter(root, 10, features) as recorder:
+        for _ in range(2):
+            for _ in range(30):
+                state = rng.normal(size=width).astype(np.float32)
+                state[3] = 0.5
+                frame = {"observation.state": state, "action": state + 1, CAMERA: np.zeros((48, 64, 3), np.uint8)}
+                recorder.add_frame({key: frame[key] for key in features})
+            recorder.save_episode("reach the cube")
+    return root
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return record(tmp_path_factory.mktemp("data") / "reach")
+
+
+def run(*arguments, cwd):
+    """(exit code, output, error) of the program, started in `cwd`."""
+    environment = program.environment(
+        BUILD_WORKING_DIRECTORY=str(cwd), JAX_PLATFORMS="cpu", OPENPI_DATA_HOME=str(cwd / "home")
+    )
+    done = subprocess.run(
+        [*program.command("openpi/norm_stats"), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def reach(dataset, *more):
+    return (
+        "--config=experiments/aloha.py",
+        "--config.data.generator=",
+        "--config.data.use_delta_joint_actions=False",
+        f"--config.data.root={dataset}",
+        *more,
+    )
+
+
+def test_measures_prints_and_writes(dataset, tmp_path):
+    code, output, error = run(*reach(dataset), cwd=tmp_path)
+    assert code == 0, error
+    folder = tmp_path / "assets/aloha_reach/openpi/aloha_reach"
+    assert output.endswith(f"\nwritten to {folder}/norm_stats.json\n")
+    assert "   state dim         mean          std" in output and "not scaled: varies by less than 0.01" in output
+    stats = norm_stats.load(folder)
+    assert stats["state"].mean.shape == stats["actions"].std.shape == (14,)
+    np.testing.assert_allclose(stats["state"].mean[3], 0.5)
+    np.testing.assert_allclose(stats["actions"].mean[3], 1.5)
+    assert stats["state"].std[3] == 1.0 and 0.7 < stats["state"].std[0] < 1.3
+    assert "\r" not in error  # no progress bar where nobody sees it
+    assert not (tmp_path / "home/frames").exists()
+
+    code, _, error = run(*reach(dataset, "--max_frames=20"), cwd=tmp_path)
+    assert code == 0, error
+    assert not np.array_equal(norm_stats.load(folder)["state"].mean, stats["state"].mean)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "statistics of which configuration? give --config=experiments/aloha.py"),
+        (reach("/nowhere"), "no LeRobot dataset at /nowhere"),
+        (reach("{dataset}", "--config.data.asset_id=", "--config.data.repo_id="), "asset_id and config.data.repo_id"),
+        (reach("{dataset}", "--config.data.repack.images.cam_high=observation.images.top"), "observation.images.top"),
+        (reach("{narrow}"), "14"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_writes_nothing(dataset, tmp_path, arguments, message):
+    features = FEATURES | {key: {"dtype": "float32", "shape": [13]} for key in ("observation.state", "action")}
+    narrow = record(tmp_path / "narrow", features, width=13)
+    arguments = [argument.format(dataset=dataset, narrow=narrow) for argument in arguments]
+    code, _, error = run(*arguments, cwd=tmp_path)
+    assert code == 1, error
+    lines = [line for line in error.splitlines() if line.startswith("norm_stats: error: ")]
+    assert len(lines) == 1 and message in lines[0] and "Traceback" not in error, error
+    assert not (tmp_path / "assets").exists()
+
+
+def test_help_explains(tmp_path):
+    code, output, _ = run("--help", cwd=tmp_path)
+    assert code == 0 and "Computes the normalization statistics" in output
+    assert all(flag in output for flag in ("--config:", "--config_name:", "--max_frames:"))
