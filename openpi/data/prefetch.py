@@ -89,7 +89,7 @@ class Prefetcher(Iterator[Placed], Generic[Batch, Placed]):
                 except StopIteration:
                     return self._offer("end", None, None)
                 self._offer("batch", self._put(batch), self._batches.get_state())
-        except BaseException as error:  # handed to the thread that asks for the batch
+        except BaseException as error:  # noqa: BLE001  handed to the thread that asks for the batch
             self._offer("error", error, None)
 
     def _offer(self, kind: str, value: Any, state: Any) -> None:
