@@ -77,17 +77,16 @@ class Policy(base_policy.BasePolicy):
 
         Raises:
           ValueError: the observation is not what the robot or the model takes.
-          FloatingPointError: the model's actions are not finite: its parameters are broken.
+          RuntimeError: the model's actions are not finite: its parameters are broken.
         """
         model_input = self._batch(self._input_transform(dict(obs)))
-        self._rng, rng = jax.random.split(self._rng)
+        noise = None if noise is None else self._batched_noise(noise)
         start = time.perf_counter()
-        actions = np.asarray(self._sample(rng, model_input, _batched_noise(noise)))[0]
+        self._rng, actions = self._sample(self._rng, model_input, noise)
+        actions = np.asarray(actions)[0]  # Blocks until the device is done.
         infer_ms = (time.perf_counter() - start) * 1000
         if not np.isfinite(actions).all():
-            raise FloatingPointError(
-                "the model's actions are not finite; its parameters are broken: use another checkpoint"
-            )
+            raise RuntimeError("the model's actions are not finite: its parameters are broken; use another checkpoint")
         outputs = self._output_transform({"state": model_input["state"][0], "actions": actions})
         return {**outputs, "policy_timing": {"infer_ms": infer_ms}}
 
@@ -96,9 +95,9 @@ class Policy(base_policy.BasePolicy):
         zeros = {key: np.zeros((1, *shape), dtype) for key, (shape, dtype) in self._spec.items()}
         zeros["image"] = {key: np.zeros((1, *self._image_shape), np.uint8) for key in self._config.image_keys}
         zeros["image_mask"] = {key: np.ones(1, np.bool_) for key in self._config.image_keys}
-        self._sample(jax.random.key(0), zeros, None).block_until_ready()
+        jax.block_until_ready(self._sample(self._rng, zeros, None))
 
-    def _sample(self, rng: Array, model_input: dict, noise: np.ndarray | None) -> Float[Array, "1 H A"]:
+    def _sample(self, rng: Array, model_input: dict, noise: np.ndarray | None) -> tuple[Array, Float[Array, "1 H A"]]:
         return sample(self._config, self._params, rng, model_input, noise, num_steps=self._num_steps)
 
     def _batch(self, data: dict) -> dict:
@@ -112,6 +111,13 @@ class Policy(base_policy.BasePolicy):
         batch["image_mask"] = {key: _leaf(masks, key, (), np.bool_) for key in self._config.image_keys}
         return batch
 
+    def _batched_noise(self, noise: np.ndarray) -> np.ndarray:
+        """Returns noise as float32 [1, H, A]."""
+        noise, shape = np.asarray(noise, np.float32), (self._config.action_horizon, self._config.action_dim)
+        if noise.shape not in (shape, (1, *shape)):
+            raise ValueError(f"noise has shape {list(noise.shape)}; the model's actions have {list(shape)}")
+        return noise.reshape(1, *shape)
+
 
 @functools.partial(jax.jit, static_argnames=("config", "num_steps"))
 def sample(
@@ -122,10 +128,16 @@ def sample(
     noise: Float[Array, "B H A"] | None,
     *,
     num_steps: int,
-) -> Float[Array, "B H A"]:
-    """Samples actions for a batch of model inputs; compiled once for all policies of the same sizes."""
+) -> tuple[Array, Float[Array, "B H A"]]:
+    """Samples actions for a batch of model inputs; compiled once for all policies of the same sizes.
+
+    Returns:
+      The key to use next, and the actions, whose key was split off `rng`.
+    """
+    rng, sample_rng = jax.random.split(rng)
     observation = observation_lib.Observation.from_dict(model_input)
-    return pi0.sample_actions(config, params, rng, observation, num_steps=num_steps, noise=noise)
+    actions = pi0.sample_actions(config, params, sample_rng, observation, num_steps=num_steps, noise=noise)
+    return rng, actions
 
 
 def _leaf(data: dict, key: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -140,11 +152,3 @@ def _leaf(data: dict, key: str, shape: tuple[int, ...], dtype: type) -> np.ndarr
             f"'{key}' reaches the model as {value.dtype} {list(value.shape)}; it takes {np.dtype(dtype)} {list(shape)}"
         )
     return value.astype(dtype)[None]
-
-
-def _batched_noise(noise: np.ndarray | None) -> np.ndarray | None:
-    """Returns noise with a batch axis, float32."""
-    if noise is None:
-        return None
-    noise = np.asarray(noise, np.float32)
-    return noise[None] if noise.ndim == 2 else noise
