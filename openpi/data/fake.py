@@ -48,7 +48,7 @@ class FakeDataset:
 
     def _sample(self, index: jax.Array) -> dict[str, Any]:
         keys = _running_keys(jax.random.key(index))
-        item = {}
+        item: dict[str, Any] = {}
         for name in _ORDER:
             value = self._spec.get(name)
             if isinstance(value, Mapping):

@@ -78,7 +78,7 @@ def _parse(path: pathlib.Path, key: str, fields: Any) -> NormStats:
             array = np.asarray(values, np.float64)
         except OverflowError:  # a whole number beyond any float
             array = np.array([np.inf])
-        _require(np.isfinite(array).all(), f"{where} holds a number that is not finite")
+        _require(bool(np.isfinite(array).all()), f"{where} holds a number that is not finite")
         width = len(arrays.get("mean", array))
         _require(len(array) == width, f"{where} has {len(array)} numbers, its mean {width}")
         arrays[name] = array

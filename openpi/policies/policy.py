@@ -92,7 +92,7 @@ class Policy(base_policy.BasePolicy):
 
     def warmup(self) -> None:
         """Compiles the sampler, so that no client waits for it. The random state stays as it is."""
-        zeros = {key: np.zeros((1, *shape), dtype) for key, (shape, dtype) in self._spec.items()}
+        zeros: dict[str, Any] = {key: np.zeros((1, *shape), dtype) for key, (shape, dtype) in self._spec.items()}
         zeros["image"] = {key: np.zeros((1, *self._image_shape), np.uint8) for key in self._config.image_keys}
         zeros["image_mask"] = {key: np.ones(1, np.bool_) for key in self._config.image_keys}
         jax.block_until_ready(self._sample(self._rng, zeros, None))
@@ -102,7 +102,7 @@ class Policy(base_policy.BasePolicy):
 
     def _batch(self, data: dict) -> dict:
         """Returns the model's inputs as a batch of one, checked: one shape and dtype a key, so that jit compiles once."""
-        batch = {key: _leaf(data, key, shape, dtype) for key, (shape, dtype) in self._spec.items()}
+        batch: dict[str, Any] = {key: _leaf(data, key, shape, dtype) for key, (shape, dtype) in self._spec.items()}
         if not np.isfinite(batch["state"]).all():
             where = np.flatnonzero(~np.isfinite(batch["state"])).tolist()
             raise ValueError(f"'state' is not finite at positions {where}; send the robot's joint positions as numbers")

@@ -46,7 +46,8 @@ class Feature:
     @property
     def image_size(self) -> tuple[int, int]:
         """(height, width) of an image feature."""
-        return self.shape[1:] if self.channels_first else self.shape[:2]
+        height, width = self.shape[1:] if self.channels_first else self.shape[:2]
+        return height, width
 
     @property
     def channels_first(self) -> bool:

@@ -9,7 +9,7 @@ import fractions
 import os
 import pathlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import av
@@ -187,7 +187,7 @@ class _OpenVideo:
         self._stream.thread_type = "NONE"  # threads add delay to every seek
         self._stream.codec_context.thread_count = 1
         self._reformatter = av.video.reformatter.VideoReformatter()  # reused: making one a frame halves the rate
-        self._frames = iter(())
+        self._frames: Iterator[av.VideoFrame] = iter(())
         self._last: tuple[float, av.VideoFrame] | None = None
         self._time_base = float(self._stream.time_base)
         self._duration = 1 / float(self._stream.average_rate or 30)

@@ -322,7 +322,8 @@ class _TableFile:
 
 def _data_schema(features: Mapping[str, lerobot_info.Feature]) -> pa.Schema:
     """Arrow types of the columns, with the description that Hugging Face's `datasets` reads them by."""
-    fields, described = [], {}
+    fields: list[pa.Field] = []
+    described: dict[str, Any] = {}
     for key, feature in features.items():
         value = {"dtype": feature.dtype, "_type": "Value"}
         if feature.dtype == "video":

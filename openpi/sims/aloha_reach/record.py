@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import tqdm
@@ -77,7 +77,7 @@ def demonstrate(environment: environment_lib.ReachEnvironment, episode: int) -> 
     return frames
 
 
-def _simulate(num_episodes: int, seed: int, num_threads: int) -> Iterator[list[dict[str, np.ndarray]]]:
+def _simulate(num_episodes: int, seed: int, num_threads: int) -> Generator[list[dict[str, np.ndarray]], None, None]:
     """Demonstrations in order. Thread k makes every num_threads-th: MuJoCo and OpenGL work outside Python's lock."""
     stop = threading.Event()
     results: list[queue.Queue] = [queue.Queue(maxsize=4) for _ in range(num_threads)]
