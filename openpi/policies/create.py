@@ -49,10 +49,12 @@ def create_policy(
     return _assemble(config, params, stats, default_prompt=default_prompt, num_steps=num_steps, rng=rng)
 
 
-def create_untrained_policy(checkpoint_dir: str | pathlib.Path, *, seed: int = 0) -> policy.Policy:
+def create_untrained_policy(
+    config: schema.ConfigDict | None, checkpoint_dir: str | pathlib.Path, *, seed: int = 0
+) -> policy.Policy:
     """Returns the policy of a checkpoint as before training: random parameters, the same transforms and statistics."""
     step_dir = layout.find_step_dir(checkpoint_dir)
-    config = load_config(step_dir)
+    config = load_config(step_dir) if config is None else config
     params = jax.jit(pi0.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
     return _assemble(config, params, _load_norm_stats(step_dir, config))
 

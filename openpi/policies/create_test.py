@@ -78,7 +78,7 @@ def test_the_untrained_policy_is_another_with_the_same_transforms(run_dir):
     observation, noise = aloha.make_aloha_example(), np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))
     trained = create.create_policy(None, run_dir).infer(observation, noise)["actions"]
     untrained = [
-        create.create_untrained_policy(run_dir, seed=seed).infer(observation, noise)["actions"] for seed in (1, 2)
+        create.create_untrained_policy(None, run_dir, seed=seed).infer(observation, noise)["actions"] for seed in (1, 2)
     ]
     assert np.abs(trained - untrained[0]).max() > 1e-4
     assert np.abs(untrained[1] - untrained[0]).max() > 1e-4
