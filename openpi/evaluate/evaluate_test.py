@@ -59,7 +59,8 @@ def test_in_process_with_baselines(run_dir, tmp_path):
     assert len({tuple(found) for found in distances.values()}) == 4  # They do differ.
 
 
-def test_against_a_server(run_dir, tmp_path):
+def test_a_server_gives_what_the_policy_in_process_gives(run_dir, tmp_path):
+    flags = ["--episodes=2", "--replan_steps=10", "--video_episodes=0"]
     server = subprocess.Popen(
         [*program.command("openpi/serve"), f"--checkpoint={run_dir}", "--port=0"],
         env=program.environment(),
@@ -70,22 +71,17 @@ def test_against_a_server(run_dir, tmp_path):
     try:
         assert select.select([server.stdout], [], [], _SECONDS)[0]
         port = re.search(r"ready: ws://127\.0\.0\.1:(\d+) ", server.stdout.readline())[1]
-        done = _evaluate(
-            "--host=127.0.0.1",
-            f"--port={port}",
-            "--episodes=2",
-            "--replan_steps=10",
-            "--video_episodes=0",
-            "--json=mine.json",
-            cwd=tmp_path,
-        )
+        done = _evaluate("--host=127.0.0.1", f"--port={port}", "--json=served.json", *flags, cwd=tmp_path)
     finally:
         server.terminate()
         assert server.wait(timeout=30) == 0
     assert done.returncode == 0, done.stderr
     assert re.search(rf"^server 127\.0\.0\.1:{port} +\d+ %", done.stdout, re.MULTILINE)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
-    assert len(json.loads((tmp_path / "mine.json").read_text())["rows"][0]["episodes"]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["served.json"]
+    assert _evaluate(f"--checkpoint={run_dir}", "--json=own.json", *flags, cwd=tmp_path).returncode == 0
+    served, own = (json.loads((tmp_path / name).read_text())["rows"][0] for name in ("served.json", "own.json"))
+    assert len(own["episodes"]) == 2
+    assert served["episodes"] == own["episodes"]  # Both policies start from the same random key.
 
 
 def _free_port():

@@ -38,13 +38,13 @@ class WebsocketServer:
         """Prepares to serve `policy`.
 
         Args:
-          policy: whose `infer` is called from one thread only.
+          policy: its `infer` is called from one thread only, the server's own.
           listener: a bound TCP socket (`listen_socket.bind`); the server owns it from now on.
           metadata: sent to each client as the first message.
           max_message_bytes: a longer message closes its connection with code 1009.
           drain_seconds: how long inferences that run or wait when the server stops may take to be answered.
         """
-        self._policy = policy
+        self._worker = model_worker.ModelWorker(policy)
         self._listener = listener
         self._metadata = msgpack_numpy.packb(metadata or {})
         self._max_message_bytes = max_message_bytes
@@ -72,7 +72,6 @@ class WebsocketServer:
         Raises:
           OSError: another program began to listen on the port meanwhile; one line.
         """
-        self._worker = model_worker.ModelWorker(self._policy)
         host, port = self._listener.getsockname()[:2]
         try:
             running = await server.serve(
@@ -86,6 +85,7 @@ class WebsocketServer:
                 logger=_quiet_logger(),
             )
         except OSError as error:
+            self._worker.close()
             self._listener.close()
             raise listen_socket.explain(error, host, port) from None
         on_ready()

@@ -253,6 +253,20 @@ def test_health_and_pings_are_answered_during_an_inference():
         assert isinstance(connection.recv(timeout=5), bytes)
 
 
+def test_a_client_that_leaves_during_its_inference_harms_nobody():
+    policy = _Scripted()
+    with _serve(policy) as served:
+        with _connect(served) as leaver:
+            leaver.recv()
+            leaver.send(_request("wait"))
+            assert policy.started.wait(5)
+        policy.release.set()
+        with _connect(served) as stayer:
+            stayer.recv()
+            stayer.send(_request("echo"))
+            assert isinstance(stayer.recv(timeout=5), bytes)
+
+
 def test_stopping_answers_what_was_taken_and_says_goodbye():
     policy = _Scripted()
     with _serve(policy) as served, _connect(served) as busy, _connect(served) as idle:
