@@ -1,5 +1,4 @@
 import json
-import os
 import pathlib
 import re
 import signal
@@ -135,7 +134,7 @@ def test_killed_while_saving(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", _KILLED, run], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "saved 1\n"
     deadline = time.monotonic() + 30
-    while not any(layout.TEMPORARY_INFIX in name for name in os.listdir(run)):
+    while not any(layout.TEMPORARY_INFIX in path.name for path in run.iterdir()):
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -144,5 +143,5 @@ def test_killed_while_saving(tmp_path):
     np.testing.assert_array_equal(restore.restore_params(step)["a"]["kernel"], np.ones((3000, 3000)))
     manager, resuming = open_run(run, resume=True)
     assert resuming
-    assert not any(layout.TEMPORARY_INFIX in name for name in os.listdir(run))
+    assert not any(layout.TEMPORARY_INFIX in path.name for path in run.iterdir())
     manager.close()

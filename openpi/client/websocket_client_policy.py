@@ -141,7 +141,7 @@ class WebsocketClientPolicy(base_policy.BasePolicy):
 
     def _decode(self, frame: str | bytes) -> dict:
         if isinstance(frame, str):
-            raise RuntimeError(f"error of the policy server at {self._uri}:\n{frame}")  # noqa: TRY004
+            raise RuntimeError(f"error of the policy server at {self._uri}:\n{frame}")
         message = msgpack_numpy.unpackb(frame)
         if not isinstance(message, dict):
             raise msgpack_numpy.DecodeError(f"{self._uri} sent a {type(message).__name__} in place of a dict")

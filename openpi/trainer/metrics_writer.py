@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Self
@@ -69,4 +68,4 @@ def _drop_from(path: pathlib.Path, step: int) -> None:
     kept = [line for line in _lines(path) if line["step"] < step]
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -14,9 +14,9 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_bar_and_lines():
     stream = Terminal()
     with progress.Progress(10, 20, stream) as shown:
-        for step in range(10, 15):
+        for _ in range(10, 15):
             shown.step_done(data_wait=0.0)
-        rates = shown.report(step, {"loss": 0.25})
+        rates = shown.report(14, {"loss": 0.25})
         shown.step_done(data_wait=0.0)
     text = stream.getvalue()
     assert "Step 14: loss=0.2500" in text

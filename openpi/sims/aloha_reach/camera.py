@@ -69,7 +69,7 @@ def _open_gl(width: int, height: int):
     if sys.platform != "linux":
         return mujoco.GLContext(width, height)
     try:
-        import mujoco.egl as egl  # noqa: PLR0402 - the other form finds a stale attribute
+        import mujoco.egl as egl
 
         return egl.GLContext(width, height)
     except (ImportError, AttributeError, RuntimeError) as error:  # PyOpenGL without the library: AttributeError
