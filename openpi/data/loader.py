@@ -71,11 +71,12 @@ def create_loader(
       seed: of the order.
       shuffle: False reads in the dataset's order.
       num_epochs: None repeats for ever.
-      num_threads: threads that read and transform samples ahead; 0 reads when asked.
+      num_threads: threads that read and transform batches ahead, one batch each. They help where video is decoded; with
+        a frame cache 0 (reading when asked) is fastest, since a `prefetch.Prefetcher` beside it reads ahead already.
       read_ahead: batches that are read ahead (by each process, if there are any); None means one more than the threads
         are busy with.
-      num_workers: processes. They take seconds to start and copy every batch: with a frame cache, or with video (which
-        decodes outside the interpreter's lock), threads are faster.
+      num_workers: processes. They take seconds to start and copy every batch, so threads are faster unless the
+        transform itself costs milliseconds of Python.
 
     Raises:
       ValueError: the dataset has fewer samples than a batch.
