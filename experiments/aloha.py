@@ -43,7 +43,7 @@ def _aloha_reach():
     config.data.update(
         repo_id="openpi/aloha_reach",
         generator="aloha_reach",
-        generator_episodes=400,
+        generator_episodes=600,
         adapt_to_pi=False,
         default_prompt="reach the cube",
         repack={
@@ -55,9 +55,10 @@ def _aloha_reach():
         min_std=1e-2,
         cache_frames=True,
     )
-    config.update(batch_size=16, noise_draws=8, num_train_steps=1000, ema_decay=0.99, num_workers=0)
+    config.update(batch_size=32, noise_draws=4, num_train_steps=2000, ema_decay=0.99, num_workers=0)
     config.update(log_interval=50, save_interval=500, keep_period=0)
-    config.lr_schedule = schema.cosine_schedule(100, 2e-3, 1000, 2e-5)
+    config.lr_schedule = schema.cosine_schedule(100, 3e-3, 2000, 3e-5)
+    config.optimizer.weight_decay = 1e-4
     config.sampling.replan_steps = 10
     return config
 

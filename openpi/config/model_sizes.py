@@ -12,7 +12,7 @@ _GEMMA = {
     "gemma_2b": {"width": 2048, "depth": 18, "mlp_dim": 16384, "num_heads": 8, "num_kv_heads": 1, "head_dim": 256},
     "gemma_300m": {"width": 1024, "depth": 18, "mlp_dim": 4096, "num_heads": 8, "num_kv_heads": 1, "head_dim": 256},
     "dummy": {"width": 64, "depth": 4, "mlp_dim": 128, "num_heads": 8, "num_kv_heads": 1, "head_dim": 16},
-    "small": {"width": 64, "depth": 2, "mlp_dim": 256, "num_heads": 4, "num_kv_heads": 1, "head_dim": 16},
+    "small": {"width": 64, "depth": 2, "mlp_dim": 128, "num_heads": 2, "num_kv_heads": 1, "head_dim": 32},
 }
 
 # Low-rank adapters on attention and feed-forward (Hu et al. 2021); rank 0 is none.
@@ -23,7 +23,7 @@ _LORA = {
 
 _SIGLIP = {
     "So400m/14": {"width": 1152, "depth": 27, "mlp_dim": 4304, "num_heads": 16, "patch_size": 14},
-    "small/28": {"width": 64, "depth": 2, "mlp_dim": 256, "num_heads": 4, "patch_size": 28},
+    "small/28": {"width": 64, "depth": 2, "mlp_dim": 128, "num_heads": 4, "patch_size": 28},
 }
 # How a tower that is trained from nothing starts. The published tower's head is zero at first; a small one learns
 # sooner from sin-cos positions and a live head.
