@@ -31,21 +31,14 @@ def combine(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ValueError: there is nothing to join, the runs had different conditions or policies.
     """
     if not evaluations:
-        raise ValueError(
-            "no evaluation to combine: give --evaluation=FILE once for each training seed"
-        )
+        raise ValueError("no evaluation to combine: give --evaluation=FILE once for each training seed")
     conditions = {name: evaluations[0]["conditions"][name] for name in _SAME}
     for evaluation in evaluations[1:]:
         for name, value in conditions.items():
             if evaluation["conditions"][name] != value:
-                raise ValueError(
-                    f"evaluations differ in {name}: {value!r} and {evaluation['conditions'][name]!r}"
-                )
+                raise ValueError(f"evaluations differ in {name}: {value!r} and {evaluation['conditions'][name]!r}")
     names = ["trained", *(row["policy"] for row in evaluations[0]["rows"][1:])]
-    rows = [
-        _row(name, [_pick(evaluation, i, name) for evaluation in evaluations])
-        for i, name in enumerate(names)
-    ]
+    rows = [_row(name, [_pick(evaluation, i, name) for evaluation in evaluations]) for i, name in enumerate(names)]
     return {
         "task": evaluations[0]["task"],
         "conditions": conditions,
@@ -70,9 +63,7 @@ def combine(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def meets_targets(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the first row (the trained policy) is good enough and every other is bad enough, within 3 cm."""
-    trained, *baselines = (
-        next(s for s in row["success"] if s["tolerance"] == 0.03) for row in rows
-    )
+    trained, *baselines = (next(s for s in row["success"] if s["tolerance"] == 0.03) for row in rows)
     return (
         trained["median"] >= MEDIAN_AT_LEAST
         and trained["minimum"] >= WORST_AT_LEAST
@@ -90,17 +81,13 @@ def table(result: Mapping[str, Any]) -> str:
             for s in row["success"]
         ]
         lines.append(f"{row['policy']:20}" + "; ".join(cells))
-    return "\n".join(
-        [*lines, "targets met" if result["targets"]["met"] else "TARGETS MISSED"]
-    )
+    return "\n".join([*lines, "targets met" if result["targets"]["met"] else "TARGETS MISSED"])
 
 
 def _pick(evaluation: Mapping[str, Any], index: int, name: str) -> Mapping[str, Any]:
     rows = evaluation["rows"]
     if index >= len(rows) or (index > 0 and rows[index]["policy"] != name):
-        raise ValueError(
-            f"an evaluation lacks the row {name!r}; run all of them with --baselines"
-        )
+        raise ValueError(f"an evaluation lacks the row {name!r}; run all of them with --baselines")
     return rows[index]
 
 

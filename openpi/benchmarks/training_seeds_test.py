@@ -7,10 +7,7 @@ from openpi.benchmarks import training_seeds
 
 def _evaluation(rate, baseline=0.05):
     def row(policy, rate):
-        success = [
-            {"tolerance": t, "trials": 100, "rate": r}
-            for t, r in ((0.02, rate / 2), (0.03, rate))
-        ]
+        success = [{"tolerance": t, "trials": 100, "rate": r} for t, r in ((0.02, rate / 2), (0.03, rate))]
         return {"policy": policy, "success": success, "median_distance": 0.02}
 
     conditions = dict.fromkeys(

@@ -27,9 +27,7 @@ class Camera:
         RuntimeError: there is no EGL, which renders without a screen.
     """
 
-    def __init__(
-        self, scene: scene_lib.Scene, *, height: int = 224, width: int = 224
-    ) -> None:
+    def __init__(self, scene: scene_lib.Scene, *, height: int = 224, width: int = 224) -> None:
         self._model = scene.model
         self._data = scene.data
         self._gl = _open_gl(width, height)
@@ -40,9 +38,7 @@ class Camera:
         self._view = mujoco.MjvCamera()
         self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._view.fixedcamid = self._model.camera(scene_lib.CAMERA).id
-        self._context = mujoco.MjrContext(
-            self._model, mujoco.mjtFontScale.mjFONTSCALE_100
-        )
+        self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._rect = mujoco.MjrRect(0, 0, width, height)
 
@@ -76,11 +72,7 @@ def _open_gl(width: int, height: int):
         import mujoco.egl as egl
 
         return egl.GLContext(width, height)
-    except (
-        ImportError,
-        AttributeError,
-        RuntimeError,
-    ) as error:  # PyOpenGL without the library: AttributeError
+    except (ImportError, AttributeError, RuntimeError) as error:  # PyOpenGL without the library: AttributeError
         raise RuntimeError(
             f"cannot render without EGL ({error}); install the packages libegl1, libgl1-mesa-dri and libopengl0"
         ) from error

@@ -13,15 +13,11 @@ from openpi.sims.aloha_reach import scene as scene_lib
 
 PROMPT = "reach the cube"
 POLICY_HZ = 10
-CONTROL_STEPS = round(
-    1 / (POLICY_HZ * scene_lib.CONTROL_SECONDS)
-)  # 50 Hz control steps a policy step
+CONTROL_STEPS = round(1 / (POLICY_HZ * scene_lib.CONTROL_SECONDS))  # 50 Hz control steps a policy step
 EPISODE_STEPS = 25
 HELD_STEPS = 5  # the last half second, over which success is judged
 TOLERANCE_METRES = 0.03
-HOME = np.array(
-    [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1] * 2
-)  # both arms up, grippers nearly closed
+HOME = np.array([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1] * 2)  # both arms up, grippers nearly closed
 # gym-aloha's own range for the cube of its transfer task, metres; the cube starts on the table.
 CUBE_LOW, CUBE_HIGH = np.array([0.0, 0.4, 0.02]), np.array([0.2, 0.6, 0.02])
 START_SPREAD = 0.1  # radians: the right arm starts this near home, uniformly, in each joint that the task moves
@@ -35,13 +31,7 @@ class ReachEnvironment(environment_lib.Environment):
     """
 
     def __init__(
-        self,
-        *,
-        seed: int = 0,
-        split: str = "test",
-        height: int = 224,
-        width: int = 224,
-        render: bool = True,
+        self, *, seed: int = 0, split: str = "test", height: int = 224, width: int = 224, render: bool = True
     ) -> None:
         """Builds the scene; the camera opens with the first image.
 
@@ -89,9 +79,7 @@ class ReachEnvironment(environment_lib.Environment):
         """Holds `action["actions"]` [14], absolute joint targets, for 0.1 s. An unstable simulation ends the episode."""
         targets = np.asarray(action["actions"], np.float64)
         if targets.shape != (14,):
-            raise ValueError(
-                f'action["actions"] has shape {targets.shape}; the two arms need (14,)'
-            )
+            raise ValueError(f'action["actions"] has shape {targets.shape}; the two arms need (14,)')
         try:
             self.scene.step(targets, control_steps=CONTROL_STEPS)
         except scene_lib.PhysicsError:
@@ -104,11 +92,7 @@ class ReachEnvironment(environment_lib.Environment):
 
     def success(self, tolerance: float = TOLERANCE_METRES) -> bool:
         """Whether a complete episode held the hover point."""
-        return (
-            not self._broken
-            and len(self._distances) >= EPISODE_STEPS
-            and self.distance() <= tolerance
-        )
+        return not self._broken and len(self._distances) >= EPISODE_STEPS and self.distance() <= tolerance
 
     def close(self) -> None:
         """Frees the OpenGL context."""

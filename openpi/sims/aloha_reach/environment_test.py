@@ -9,11 +9,7 @@ from openpi.sims.aloha_reach import environment as environment_lib
 
 def _drive(environment, episode):
     environment.reset(episode=episode)
-    goal, targets, observations = (
-        expert.solve_goal(environment.scene),
-        environment.scene.joints(),
-        [],
-    )
+    goal, targets, observations = expert.solve_goal(environment.scene), environment.scene.joints(), []
     while not environment.is_episode_complete():
         observations.append(environment.get_observation())
         targets = expert.next_targets(targets, goal)
@@ -50,30 +46,21 @@ def test_the_whole_range_is_in_view(corner):
     red, green, _ = environment.get_observation()["images"]["cam_high"].astype(int)
     environment.close()
     rows, columns = np.nonzero((red > 150) & (green < 60))
-    assert (
-        rows.min() > 0
-        and rows.max() < 223
-        and columns.min() > 0
-        and columns.max() < 223
-    )
+    assert rows.min() > 0 and rows.max() < 223 and columns.min() > 0 and columns.max() < 223
 
 
 def test_episodes_seeds_and_splits_differ_and_resets_count_on():
     cubes = {}
     for split in ("train", "test"):
         for seed in (0, 1):
-            environment = environment_lib.ReachEnvironment(
-                seed=seed, split=split, render=False
-            )
+            environment = environment_lib.ReachEnvironment(seed=seed, split=split, render=False)
             for episode in range(3):
                 environment.reset()
                 cubes[split, seed, episode] = environment.scene.cube_position()
                 assert np.all(cubes[split, seed, episode][:2] >= [0, 0.4])
                 assert np.all(cubes[split, seed, episode][:2] <= [0.2, 0.6])
             environment.reset(episode=1)
-            np.testing.assert_array_equal(
-                environment.scene.cube_position(), cubes[split, seed, 1]
-            )
+            np.testing.assert_array_equal(environment.scene.cube_position(), cubes[split, seed, 1])
             assert "images" not in environment.get_observation()
     assert len({tuple(cube) for cube in cubes.values()}) == 12
 
@@ -124,9 +111,7 @@ def test_without_egl_physics_works_and_rendering_says_what_is_missing(monkeypatc
     monkeypatch.setitem(sys.modules, "mujoco.egl", None)  # importing it now fails
     environment = environment_lib.ReachEnvironment()
     environment.reset()
-    assert (
-        kinematics.fingertip(environment.scene.model, environment.scene.data)[2] > 0.2
-    )
+    assert kinematics.fingertip(environment.scene.model, environment.scene.data)[2] > 0.2
     with pytest.raises(RuntimeError, match="install the packages libegl1") as error:
         camera.Camera(environment.scene)
     assert "\n" not in str(error.value)

@@ -32,6 +32,4 @@ def test_targets_move_only_the_reaching_joints_within_the_speed_limit_and_arrive
 
 def test_the_goal_is_held():
     goal = environment_lib.HOME[kinematics.JOINT_INDICES]
-    np.testing.assert_array_equal(
-        expert.next_targets(environment_lib.HOME, goal), environment_lib.HOME
-    )
+    np.testing.assert_array_equal(expert.next_targets(environment_lib.HOME, goal), environment_lib.HOME)

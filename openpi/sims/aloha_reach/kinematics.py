@@ -4,12 +4,7 @@ import mujoco
 import numpy as np
 
 _ARM = "vx300s_right"
-_JOINTS = (
-    "waist",
-    "shoulder",
-    "elbow",
-    "wrist_angle",
-)  # the other two wrist joints stay at zero
+_JOINTS = ("waist", "shoulder", "elbow", "wrist_angle")  # the other two wrist joints stay at zero
 _FINGERTIP = np.array([0.15, 0.0, 0.0])  # in the frame of the gripper link, metres
 _PITCH = np.deg2rad(60.0)  # the gripper points this far below the horizon
 _PITCH_WEIGHT = 0.1  # metres a radian
@@ -26,13 +21,7 @@ def fingertip(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
     return body.xpos + body.xmat.reshape(3, 3) @ _FINGERTIP
 
 
-def solve(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    target: np.ndarray,
-    *,
-    max_iterations: int = 50,
-) -> np.ndarray:
+def solve(model: mujoco.MjModel, data: mujoco.MjData, target: np.ndarray, *, max_iterations: int = 50) -> np.ndarray:
     """Joint angles that bring the fingertip to a point, with the gripper pitched 60 degrees down.
 
     Args:
@@ -66,13 +55,9 @@ def solve(
         if np.linalg.norm(error) < 1e-4:
             return scratch.qpos[addresses].copy()
         mujoco.mj_jac(model, scratch, jacobian, None, tip, body)
-        rows = np.vstack(
-            [jacobian[:, columns], _PITCH_WEIGHT * np.array([0.0, 1.0, 1.0, 1.0])]
-        )
+        rows = np.vstack([jacobian[:, columns], _PITCH_WEIGHT * np.array([0.0, 1.0, 1.0, 1.0])])
         step = rows.T @ np.linalg.solve(rows @ rows.T + _DAMPING * np.eye(4), error)
-        scratch.qpos[addresses] = np.clip(
-            scratch.qpos[addresses] + np.clip(step, -_MAX_STEP, _MAX_STEP), low, high
-        )
+        scratch.qpos[addresses] = np.clip(scratch.qpos[addresses] + np.clip(step, -_MAX_STEP, _MAX_STEP), low, high)
     raise ValueError(
         f"the right arm cannot reach {np.round(target, 3).tolist()} (metres) with its gripper pitched down"
     )

@@ -19,14 +19,10 @@ def test_solution_reaches_the_point_with_the_gripper_pitched(x, y):
     joints = environment.HOME.copy()
     joints[kinematics.JOINT_INDICES] = solution
     scene.reset(joints, np.array([x, y, 0.02]))
-    np.testing.assert_allclose(
-        kinematics.fingertip(scene.model, scene.data), target, atol=1e-3
-    )
+    np.testing.assert_allclose(kinematics.fingertip(scene.model, scene.data), target, atol=1e-3)
     np.testing.assert_allclose(np.rad2deg(solution[1:].sum()), 60, atol=0.5)
     site = mujoco.mj_name2id(scene.model, mujoco.mjtObj.mjOBJ_SITE, "cali_right_site1")
-    np.testing.assert_allclose(
-        scene.data.site_xpos[site], target, atol=1e-3
-    )  # the model's own mark at the fingertip
+    np.testing.assert_allclose(scene.data.site_xpos[site], target, atol=1e-3)  # the model's own mark at the fingertip
 
 
 def test_a_point_out_of_reach_is_an_error():

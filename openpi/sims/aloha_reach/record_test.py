@@ -7,9 +7,7 @@ from openpi.sims.aloha_reach import environment, record
 
 def test_the_recorded_dataset_reads_back_and_does_not_depend_on_threads(tmp_path):
     for name, threads in (("one", 1), ("two", 2)):
-        record.generate(
-            tmp_path / name, num_episodes=3, seed=4, num_threads=threads, progress=False
-        )
+        record.generate(tmp_path / name, num_episodes=3, seed=4, num_threads=threads, progress=False)
     one, two = (reader.LeRobotDataset(tmp_path / name) for name in ("one", "two"))
     assert len(one) == len(two) == 3 * record.RECORDED_STEPS
     assert one.fps == environment.POLICY_HZ
@@ -23,9 +21,7 @@ def test_the_recorded_dataset_reads_back_and_does_not_depend_on_threads(tmp_path
     assert ((red > 150) & (green < 80)).sum() > 300
     assert not np.array_equal(one[0]["action"], one[record.RECORDED_STEPS]["action"])
     # The last frame is at the goal: the arm has arrived where its targets are.
-    np.testing.assert_allclose(
-        one[-1 % len(one)]["observation.state"], one[-1 % len(one)]["action"], atol=0.03
-    )
+    np.testing.assert_allclose(one[-1 % len(one)]["observation.state"], one[-1 % len(one)]["action"], atol=0.03)
 
 
 def test_nothing_is_left_behind_when_recording_fails(tmp_path, monkeypatch):

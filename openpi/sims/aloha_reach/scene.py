@@ -57,22 +57,14 @@ class Scene:
         """
         self.data.ctrl[:] = _to_actuators(action)
         mujoco.mj_step(self.model, self.data, nstep=control_steps * self._substeps)
-        if not np.isfinite(action).all() or any(
-            self.data.warning[kind].number for kind in _UNSTABLE
-        ):
-            raise PhysicsError(
-                "the simulation became unstable: the action is not finite or moves too far at once"
-            )
+        if not np.isfinite(action).all() or any(self.data.warning[kind].number for kind in _UNSTABLE):
+            raise PhysicsError("the simulation became unstable: the action is not finite or moves too far at once")
 
     def joints(self) -> np.ndarray:
         """Measured joint vector, float32 [14]."""
         qpos = self.data.qpos
         left, right = (
-            [
-                *qpos[start : start + 6],
-                constants.normalize_puppet_gripper_position(qpos[start + 6]),
-            ]
-            for start in (0, 8)
+            [*qpos[start : start + 6], constants.normalize_puppet_gripper_position(qpos[start + 6])] for start in (0, 8)
         )
         return np.array([*left, *right], np.float32)
 
@@ -82,9 +74,7 @@ class Scene:
 
 
 def _compile() -> mujoco.MjModel:
-    spec = mujoco.MjSpec.from_file(
-        str(constants.ASSETS_DIR / "bimanual_viperx_transfer_cube.xml")
-    )
+    spec = mujoco.MjSpec.from_file(str(constants.ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"))
     spec.visual.quality.offsamples = 0
     spec.visual.quality.shadowsize = 0
     camera = spec.worldbody.add_camera()
@@ -108,9 +98,5 @@ def _look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _to_actuators(joints: np.ndarray) -> np.ndarray:
     """[14] joint vector to [16]: MuJoCo has two mirrored fingers a gripper, in metres."""
     left, right = np.asarray(joints, np.float64).reshape(2, 7)
-    fingers = [
-        constants.unnormalize_puppet_gripper_position(arm[6]) for arm in (left, right)
-    ]
-    return np.array(
-        [*left[:6], fingers[0], -fingers[0], *right[:6], fingers[1], -fingers[1]]
-    )
+    fingers = [constants.unnormalize_puppet_gripper_position(arm[6]) for arm in (left, right)]
+    return np.array([*left[:6], fingers[0], -fingers[0], *right[:6], fingers[1], -fingers[1]])

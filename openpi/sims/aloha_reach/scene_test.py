@@ -3,9 +3,7 @@ import pytest
 
 from openpi.sims.aloha_reach import scene as scene_lib
 
-_JOINTS = np.array(
-    [0.1, -0.9, 1.1, 0.05, -0.3, 0.2, 0.1, -0.1, -1.0, 1.2, 0.0, -0.2, 0.0, 0.6]
-)
+_JOINTS = np.array([0.1, -0.9, 1.1, 0.05, -0.3, 0.2, 0.1, -0.1, -1.0, 1.2, 0.0, -0.2, 0.0, 0.6])
 
 
 def test_reset_puts_joints_and_cube_where_asked():
