@@ -51,12 +51,12 @@ class Einsum(nn.Module):
     """`einsum(equation, x, w)`, plus its adapter when `lora` is given."""
 
     shape: tuple[int, ...]
-    init: nn.initializers.Initializer = nn.initializers.zeros_init()
+    w_init: nn.initializers.Initializer = nn.initializers.zeros_init()
     lora: LoraConfig | None = None
 
     @nn.compact
     def __call__(self, equation: str, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        w = self.param("w", self.init, self.shape)
+        w = self.param("w", self.w_init, self.shape)
         out = jnp.einsum(equation, x, w.astype(x.dtype))
         if self.lora is None:
             return out

@@ -1,12 +1,14 @@
 """How batches and state are spread over devices."""
 
+import logging
 import math
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+_LOGGER = logging.getLogger("openpi")
 
 BATCH_AXIS, FSDP_AXIS = "batch", "fsdp"
 _MIN_SHARDED_BYTES = 4 * 2**20
@@ -55,7 +57,7 @@ def state(mesh: Mesh, tree: Any) -> Any:
             if leaf.shape[axis] % devices == 0:
                 return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP_AXIS))
         name = jax.tree_util.keystr(path)
-        logging.warning("%s %s is replicated: no axis is a multiple of %d devices", name, leaf.shape, devices)
+        _LOGGER.warning("%s %s is replicated: no axis is a multiple of %d devices", name, leaf.shape, devices)
         return replicated(mesh)
 
     return jax.tree_util.tree_map_with_path(leaf_sharding, tree)

@@ -1,0 +1,194 @@
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import traverse_util
+
+from openpi.models import gemma, golden, lora, pi0, siglip
+
+TREES = json.loads((golden.TESTDATA / "pi0" / "param_trees.json").read_text())
+PUBLISHED_TOWER = siglip.SiglipConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16)
+PUBLISHED_EXPERTS = {
+    "gemma_2b": gemma.GemmaConfig(2048, 18, 16384, 8, 1, 256),
+    "gemma_300m": gemma.GemmaConfig(1024, 18, 4096, 8, 1, 256),
+    "gemma_2b_lora": gemma.GemmaConfig(2048, 18, 16384, 8, 1, 256, lora.LoraConfig(16, 16.0)),
+    "gemma_300m_lora": gemma.GemmaConfig(1024, 18, 4096, 8, 1, 256, lora.LoraConfig(32, 32.0)),
+    "dummy": gemma.GemmaConfig(64, 4, 128, 8, 1, 16),
+}
+TINY = pi0.Pi0Config(
+    siglip=siglip.SiglipConfig(16, 1, 32, 2, (14, 14), "sincos2d", "lecun"),
+    language=gemma.GemmaConfig(16, 2, 32, 2, 1, 8),
+    expert=gemma.GemmaConfig(24, 2, 32, 2, 1, 8),
+    vocab_size=11,
+    action_dim=5,
+    action_horizon=4,
+    max_token_len=6,
+    dtype="float32",
+    image_keys=("base_0_rgb", "left_wrist_0_rgb"),
+    image_resolution=(28, 28),
+    remat=False,
+)
+
+
+def params(config):
+    """Random parameters, none at its initial zero."""
+    shapes = jax.eval_shape(functools.partial(pi0.init, config), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: (0.3 * rng.normal(size=leaf.shape)).astype(np.float32), shapes)
+
+
+def batch(config, size=3):
+    rng = np.random.default_rng(0)
+    obs, act = config.inputs_spec(size)
+    obs = obs.replace(
+        images={key: rng.uniform(-1, 1, spec.shape).astype(np.float32) for key, spec in obs.images.items()},
+        image_masks={key: np.ones(size, bool) for key in obs.images},
+        state=rng.normal(size=obs.state.shape).astype(np.float32),
+        tokenized_prompt=rng.integers(0, config.vocab_size, obs.tokenized_prompt.shape),
+        tokenized_prompt_mask=np.arange(config.max_token_len)[None] < np.array([2, 4, 6])[:size, None],
+    )
+    return obs, rng.normal(size=act.shape).astype(np.float32)
+
+
+def flat(tree):
+    return traverse_util.flatten_dict(tree, sep="/")
+
+
+def assert_trees_close(got, want):
+    for path, leaf in flat(want).items():
+        atol = 1e-5 * np.abs(leaf).max() + 1e-7
+        np.testing.assert_allclose(flat(got)[path], leaf, rtol=1e-3, atol=atol, err_msg=path)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_published_trees_and_input_specs(name):
+    tree = TREES[name]
+    config = pi0.Pi0Config(
+        siglip=PUBLISHED_TOWER,
+        language=PUBLISHED_EXPERTS[tree["language"]],
+        expert=PUBLISHED_EXPERTS[tree["expert"]],
+        vocab_size=257_152,
+        max_token_len=tree["max_token_len"],
+        pi05=tree["pi05"],
+    )
+    shapes = jax.eval_shape(functools.partial(pi0.init, config), jax.random.key(0))
+    assert {path: list(leaf.shape) for path, leaf in flat(shapes).items()} == tree["params"]
+    assert {str(leaf.dtype) for leaf in flat(shapes).values()} == {"float32"}
+    assert sum(leaf.size for leaf in flat(shapes).values()) == tree["num_params"]
+
+    obs, act = config.inputs_spec()
+    spec = {f"{kind}/{key}": value for kind in ("images", "image_masks") for key, value in getattr(obs, kind).items()}
+    spec |= {key: getattr(obs, key) for key in ("state", "tokenized_prompt", "tokenized_prompt_mask")}
+    for key, expected in tree["inputs_spec"]["observation"].items():
+        assert (list(spec[key].shape), str(spec[key].dtype)) == (expected["shape"], expected["dtype"])
+    assert list(act.shape) == tree["inputs_spec"]["actions"]["shape"]
+    assert config.model_type == ("pi05" if tree["pi05"] else "pi0")
+
+
+@pytest.mark.parametrize("pi05", [False, True])
+def test_several_draws_equal_the_mean_of_single_draws(pi05):
+    config = dataclasses.replace(TINY, pi05=pi05)
+    obs, act = batch(config)
+    rng, draws = np.random.default_rng(1), 3
+    noise = rng.normal(size=(draws, *act.shape)).astype(np.float32)
+    time = rng.uniform(0.05, 1, (draws, len(act))).astype(np.float32)
+
+    @functools.partial(jax.jit, static_argnames="num_draws")
+    @functools.partial(jax.grad, has_aux=True)
+    def grad_and_loss(params, noise, time, num_draws):
+        args = (config, params, jax.random.key(0), obs, act)
+        loss = pi0.compute_loss(*args, noise=noise, time=time, num_draws=num_draws)
+        return loss.mean(), loss
+
+    grads, loss = grad_and_loss(params(config), noise, time, draws)
+    singles = [grad_and_loss(params(config), noise[i], time[i], 1) for i in range(draws)]
+    mean_grads, mean_loss = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *singles)
+    assert loss.shape == act.shape[:2]
+    np.testing.assert_allclose(loss, mean_loss, rtol=1e-5, atol=1e-5)
+    assert_trees_close(grads, mean_grads)
+
+
+def test_draws_come_from_the_key():
+    obs, act = batch(TINY)
+    run = jax.jit(functools.partial(pi0.compute_loss, TINY, num_draws=2))
+    first, again, other = (run(params(TINY), jax.random.key(seed), obs, act) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_remat_changes_no_number():
+    obs, act = batch(TINY)
+    results = []
+    for remat in (False, True):
+        config = dataclasses.replace(TINY, remat=remat)
+        loss = lambda p, c=config: pi0.compute_loss(c, p, jax.random.key(0), obs, act).mean()
+        results.append(jax.jit(jax.grad(loss))(params(TINY)))
+    assert_trees_close(*results)
+
+
+def test_what_is_masked_does_not_matter():
+    obs, _ = batch(TINY)
+    obs = obs.replace(image_masks=obs.image_masks | {"left_wrist_0_rgb": np.array([True, False, True])})
+    run = jax.jit(functools.partial(pi0.sample_actions, TINY))
+    sample = lambda obs: run(params(TINY), jax.random.key(0), obs, num_steps=2)
+    plain = sample(obs)
+    prompt = np.where(obs.tokenized_prompt_mask, obs.tokenized_prompt, 0)
+    other_padding = sample(obs.replace(tokenized_prompt=prompt))
+    np.testing.assert_allclose(other_padding, plain, atol=1e-5)
+    black = {key: np.zeros_like(image) for key, image in obs.images.items()}
+    other_image = sample(obs.replace(images=obs.images | {"left_wrist_0_rgb": black["left_wrist_0_rgb"]}))
+    np.testing.assert_allclose(other_image[1], plain[1], atol=1e-5)
+    assert np.abs(other_image[0] - plain[0]).max() > 1e-3
+
+
+def test_augments_in_training_only_and_only_when_asked():
+    obs, act = batch(TINY)
+
+    def loss(train, augment):
+        config = dataclasses.replace(TINY, augment=augment)
+        return jax.jit(functools.partial(pi0.compute_loss, config, train=train))(
+            params(TINY), jax.random.key(3), obs, act
+        )
+
+    plain = loss(train=False, augment=True)
+    np.testing.assert_allclose(loss(train=True, augment=False), plain, atol=1e-6)
+    assert np.abs(loss(train=True, augment=True) - plain).max() > 1e-4
+
+
+def test_fake_inputs_fit_the_spec_and_the_model():
+    obs, act = TINY.fake_obs(2), TINY.fake_act(2)
+    same = lambda a, b: jax.tree.map(lambda x, y: x.shape == y.shape and x.dtype == y.dtype, a, b)
+    assert all(jax.tree.leaves(same((obs, act), TINY.inputs_spec(2))))
+    loss = jax.eval_shape(functools.partial(pi0.compute_loss, TINY), params(TINY), jax.random.key(0), obs, act)
+    assert loss.shape == (2, 4)
+
+
+def test_bad_inputs_raise_one_clear_line():
+    obs, act = batch(TINY)
+    trace = functools.partial(
+        jax.eval_shape, functools.partial(pi0.compute_loss, TINY), params(TINY), jax.random.key(0)
+    )
+    sample = functools.partial(jax.eval_shape, functools.partial(pi0.sample_actions, TINY), params(TINY))
+    with pytest.raises(ValueError, match=r"lacks camera\(s\) \['left_wrist_0_rgb'\]; given: \['base_0_rgb'\]"):
+        trace(obs.replace(images={"base_0_rgb": obs.images["base_0_rgb"]}), act)
+    with pytest.raises(ValueError, match="state has width 4, the model's action_dim is 5"):
+        sample(jax.random.key(0), obs.replace(state=obs.state[:, :4]))
+    with pytest.raises(ValueError, match=r"actions have shape \[3, 4, 7\], the model expects \[B, 4, 5\]"):
+        trace(obs, jnp.zeros((3, 4, 7)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "float16"}, "dtype must be"),
+        ({"image_keys": ()}, "at least one camera"),
+        ({"expert": gemma.GemmaConfig(24, 3, 32, 2, 1, 8)}, r"agree on depth, got \[2, 3\]"),
+    ],
+)
+def test_bad_configs_raise(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **change)

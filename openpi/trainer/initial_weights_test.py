@@ -1,0 +1,57 @@
+import jax
+import numpy as np
+import pytest
+from ml_collections import config_dict
+
+from openpi.checkpoints import manager
+from openpi.trainer import initial_weights
+
+PARAMS = {"llm": {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, "extra": {"kernel": np.ones(2, np.float32)}}
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run")
+    run, _ = manager.open_run(directory, overwrite=False, resume=False, keep_period=None)
+    manager.save(run, 3, params=PARAMS, train_state={"step": np.asarray(4)}, config="{}")
+    run.close()
+    return directory
+
+
+def load(path, expected, kind="checkpoint"):
+    expected = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape, np.float32), expected, is_leaf=lambda x: isinstance(x, tuple)
+    )
+    return initial_weights.load(config_dict.ConfigDict({"kind": kind, "path": str(path)}), expected)
+
+
+def test_none():
+    assert load("", {"llm": {"w": (2, 3)}}, kind="none") == {}
+
+
+@pytest.mark.parametrize("below", ["", "3", "3/params"])
+def test_takes_what_the_model_has_and_leaves_adapters_fresh(run_dir, below):
+    loaded = load(run_dir / below, {"llm": {"w": (2, 3), "w_lora_a": (2, 1)}})
+    assert jax.tree.structure(loaded) == jax.tree.structure({"llm": {"w": 0}})
+    np.testing.assert_array_equal(loaded["llm"]["w"], PARAMS["llm"]["w"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        ({"llm": {"w": (3, 3)}}, ["llm/w has (2, 3) but the model has (3, 3)"]),
+        ({"llm": {"w": (2, 3), "b": (3,)}}, ["missing: llm/b"]),
+    ],
+)
+def test_weights_of_another_model(run_dir, expected, words):
+    with pytest.raises(ValueError, match="do not fit the model") as error:
+        load(run_dir, expected)
+    for word in [*words, str(run_dir)]:
+        assert word in str(error.value)
+
+
+def test_weights_that_are_not_here(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load(tmp_path / "nothing", {"w": (2,)})
+    with pytest.raises(FileNotFoundError, match="gsutil -m cp -r gs://bucket/pi0/params"):
+        load("gs://bucket/pi0/params", {"w": (2,)})
