@@ -1,35 +1,47 @@
-"""A recorded dataset of an ALOHA robot, small enough for tests, and the flags that train a tiny policy on it."""
+"""A recorded dataset of an ALOHA robot, small enough for tests, and the settings that train a tiny policy on it."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
+from openpi.config import load, schema
 from openpi.data.lerobot import writer
 
 CAMERA = "observation.images.cam_high"
 EPISODES, LENGTH = 3, 6
 
-# For experiments/aloha.py: a network of almost no size, on that dataset.
-FLAGS = (
-    "--config=experiments/aloha.py",
-    "--config.data.generator=",
-    "--config.data.cache_frames=False",
-    *(f"--config.model.{part}.{size}=16" for part in ("siglip", "language", "expert") for size in ("width", "mlp_dim")),
-    *(f"--config.model.{part}.depth=1" for part in ("siglip", "language", "expert")),
-    *(f"--config.model.{part}.num_heads=2" for part in ("siglip", "language", "expert")),
-    *(f"--config.model.{part}.head_dim=8" for part in ("language", "expert")),
-    *(f"--config.model.{part}.num_kv_heads=1" for part in ("language", "expert")),
-    "--config.model.siglip.patch_size=28",
-    "--config.model.image_size=56",
-    "--config.model.action_horizon=4",
-    "--config.batch_size=4",
-    "--config.noise_draws=2",
-    "--config.num_train_steps=4",
-    "--config.log_interval=1",
-    "--config.save_interval=100",
-    "--config.lr_schedule.warmup_steps=1",
-    "--config.lr_schedule.decay_steps=4",
-)
+_PARTS = ("siglip", "language", "expert")
+# What to change in experiments/aloha.py to train a network of almost no size on that dataset.
+SETTINGS = {
+    "data.generator": "",
+    "data.cache_frames": False,
+    **{f"model.{part}.{size}": 16 for part in _PARTS for size in ("width", "mlp_dim")},
+    **{f"model.{part}.depth": 1 for part in _PARTS},
+    **{f"model.{part}.num_heads": 2 for part in _PARTS},
+    **{f"model.{part}.head_dim": 8 for part in _PARTS[1:]},
+    **{f"model.{part}.num_kv_heads": 1 for part in _PARTS[1:]},
+    "model.siglip.patch_size": 28,
+    "model.image_size": 56,
+    "model.action_horizon": 4,
+    "batch_size": 4,
+    "noise_draws": 2,
+    "num_train_steps": 4,
+    "num_workers": 1,
+    "log_interval": 1,
+    "save_interval": 100,
+    "lr_schedule.warmup_steps": 1,
+    "lr_schedule.decay_steps": 4,
+}
+FLAGS = ("--config=experiments/aloha.py", *(f"--config.{field}={value}" for field, value in SETTINGS.items()))
+
+
+def config(**settings: Any) -> schema.ConfigDict:
+    """The configuration that FLAGS make, `settings` (field, with "__" for ".": value) changed."""
+    result = load.load("experiments/aloha.py")
+    changed = {field.replace("__", "."): value for field, value in settings.items()}
+    result.update_from_flattened_dict(SETTINGS | changed)
+    return result
 
 
 def record(root: pathlib.Path, *, joints: int = 14) -> pathlib.Path:

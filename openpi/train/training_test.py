@@ -1,0 +1,162 @@
+"""Training in this process, on a dataset of 18 frames."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from flax import traverse_util
+
+from openpi.checkpoints import layout, restore
+from openpi.train import training
+from openpi.trainer import metrics_writer, tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where the dataset lies and compiled programs are kept."""
+    directory = tmp_path_factory.mktemp("home")
+    tiny_dataset.record(directory / "datasets" / "openpi" / "aloha_reach")
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def cwd(home, tmp_path, monkeypatch):
+    """The folder that the user stands in: empty for every test."""
+    monkeypatch.setenv("OPENPI_DATA_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(**settings):
+    """Trains, and returns the run's folder."""
+    config = tiny_dataset.config(**settings)
+    assert training.train(config) == 0
+    return layout.run_dir(config.checkpoint_base_dir, config.name, config.exp_name)
+
+
+def read(step_dir, item):
+    """An item of a checkpoint as it is on disk: path -> array."""
+    tree = ocp.PyTreeCheckpointHandler().restore(step_dir / item, args=ocp.args.PyTreeRestore())
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_resuming_gives_what_an_unbroken_run_gives(capsys, ema_decay):
+    settings = {"ema_decay": ema_decay, "log_interval": 2}
+    unbroken = train(exp_name="unbroken", **settings)
+    train(exp_name="broken", num_train_steps=2, **settings)
+    broken = train(exp_name="broken", resume=True, **settings)
+    assert layout.complete_steps(broken) == [3]  # the older one is gone
+    for item in ("params", "train_state"):
+        want, got = read(unbroken / "3", item), read(broken / "3", item)
+        assert want.keys() == got.keys()
+        for path in want:
+            np.testing.assert_array_equal(got[path], want[path], err_msg=path)
+    assert (broken / "3/data_iterator/state.json").read_text() == (unbroken / "3/data_iterator/state.json").read_text()
+    last = [metrics_writer.read(run)[-1] for run in (unbroken, broken)]
+    assert [line["step"] for line in last] == [3, 3]
+    assert last[0]["loss"] != metrics_writer.read(unbroken)[0]["loss"]
+
+    before = snapshot(broken / "3")
+    capsys.readouterr()
+    train(exp_name="broken", resume=True, **settings)
+    assert "nothing to do" in capsys.readouterr().out
+    assert snapshot(broken / "3") == before
+
+
+def test_the_seed_decides_everything():
+    runs = [train(exp_name=name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    kernels = [restore.restore_params(run)["action_in_proj"]["kernel"] for run in runs]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.allclose(kernels[0], kernels[2])
+
+
+def test_starts_from_weights_and_leaves_frozen_ones_alone():
+    base = train(exp_name="base", num_train_steps=2, ema_decay=0.0)
+    first = flat(restore.restore_params(base))
+    tuned = train(
+        exp_name="tuned",
+        weights__kind="checkpoint",
+        weights__path=str(base),
+        model__language__lora_rank=2,
+        model__language__lora_alpha=2.0,
+        freeze="(?!.*lora)(?!.*llm.*_1).*llm.*",
+        ema_decay=0.0,
+        num_train_steps=1,
+        lr_schedule__peak_lr=1e-6,
+    )
+    result = flat(restore.restore_params(tuned))
+    frozen = {path for path, leaf in result.items() if leaf.dtype == jnp.bfloat16}
+    assert "PaliGemma/llm/layers/attn/q_einsum/w" in frozen
+    assert not any("lora" in path or "_1" in path or "img" in path for path in frozen)
+    for path, leaf in result.items():
+        if path in frozen:
+            np.testing.assert_array_equal(leaf, first[path].astype(jnp.bfloat16))
+        elif path in first:
+            np.testing.assert_allclose(leaf, first[path], atol=1e-5, err_msg=path)
+    assert {path for path in result if path not in first} == {path for path in result if "lora" in path}
+    assert not np.array_equal(result["state_proj/kernel"], first["state_proj/kernel"])
+
+
+def flat(tree):
+    return traverse_util.flatten_dict(tree, sep="/")
+
+
+def test_an_existing_run_is_safe():
+    run = train(num_train_steps=1)
+    before = snapshot(run)
+    with pytest.raises(FileExistsError, match=r"--config\.resume.*--config\.overwrite"):
+        train(num_train_steps=1)
+    with pytest.raises(ValueError, match="choose one"):
+        train(num_train_steps=1, overwrite=True, resume=True)
+    # An error that can be seen early comes before anything is deleted.
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        train(overwrite=True, weights__kind="checkpoint", weights__path="nowhere")
+    (run / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"notes\.txt"):
+        train(num_train_steps=1, overwrite=True)
+    (run / "notes.txt").unlink()
+    assert snapshot(run) == before
+    train(num_train_steps=1, overwrite=True)
+    assert snapshot(run).keys() != before.keys()  # other random names
+    with pytest.raises(ValueError, match="do not fit the model"):
+        train(resume=True, model__expert__width=8)
+    assert layout.complete_steps(run) == [0]
+
+
+def snapshot(folder):
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"data__repo_id": ""}, ["config.data.repo_id is empty"]),
+        ({"data__action_sequence_keys": ("actoin",)}, ["action_sequence_keys[0] is 'actoin'", "it has: "]),
+        ({"data__assets_dir": "gs://bucket/assets"}, ["gs://bucket/assets", "gsutil"]),
+        ({"weights__kind": "checkpoint", "weights__path": "gs://b/params"}, ["gs://b/params", "gsutil"]),
+        ({"batch_size": 64}, ["18 samples", "config.batch_size"]),
+        ({"freeze": "("}, ["config.freeze='('"]),
+        ({"freeze": ".*"}, ["nothing is left to train"]),
+        ({"lr_schedule__decay_steps": 1}, ["config.lr_schedule.decay_steps=1"]),
+        ({"fsdp_devices": 3}, ["config.fsdp_devices=3"]),
+        ({"data__generator": "aloha_reach", "data__generator_episodes": 7}, ["3 episodes", "generator_episodes is 7"]),
+        ({"model__image_keys": ("left_wrist_0_rgb", "nose_rgb")}, ["nose_rgb"]),
+        ({"model__action_dim": 7}, ["14", "7"]),
+    ],
+)
+def test_bad_input_is_one_line_and_starts_no_run(cwd, settings, words):
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        train(**settings)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (cwd / "checkpoints").exists()
+
+
+def test_a_state_of_the_wrong_width(cwd):
+    tiny_dataset.record(cwd / "data", joints=13)
+    with pytest.raises(ValueError, match="13"):
+        train(data__root=str(cwd / "data"))
+    assert sorted(entry.name for entry in cwd.iterdir()) == ["data"]
