@@ -51,7 +51,7 @@ def combine(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "met": meets_targets(rows),
         },
         "rows": rows,
-        "runs": [
+        "commands": [
             {
                 "command": evaluation["command"],
                 "checkpoint": evaluation["conditions"]["checkpoint"],
