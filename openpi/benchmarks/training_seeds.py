@@ -51,13 +51,8 @@ def combine(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "met": meets_targets(rows),
         },
         "rows": rows,
-        "commands": [
-            {
-                "command": evaluation["command"],
-                "checkpoint": evaluation["conditions"]["checkpoint"],
-            }
-            for evaluation in evaluations
-        ],
+        # Without the path that the program had on somebody's machine.
+        "commands": [["//openpi/evaluate", *evaluation["command"][1:]] for evaluation in evaluations],
     }
 
 

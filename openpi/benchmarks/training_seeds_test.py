@@ -25,7 +25,7 @@ def _evaluation(rate, baseline=0.05):
     )
     return {
         "task": "aloha_reach",
-        "command": ["evaluate"],
+        "command": ["/somewhere/main.py", "--baselines"],
         "conditions": conditions,
         "versions": {},
         "rows": [
@@ -54,6 +54,7 @@ def test_targets(rates, baseline, met):
     assert trained["success"][1]["minimum"] == min(rates)
     assert [row["policy"] for row in result["rows"][1:]] == ["untrained", "black image"]
     assert result["targets"]["met"] is met
+    assert result["commands"] == [["//openpi/evaluate", "--baselines"]] * 3
     assert ("targets met" in training_seeds.table(result)) is met
 
 
