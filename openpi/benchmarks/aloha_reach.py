@@ -30,7 +30,7 @@ _JSON = flags.DEFINE_string("json", None, "File for the result.")
 def main() -> int:
     """Joins, prints, writes."""
     result = training_seeds.combine([json.loads(pathlib.Path(path).read_text()) for path in _EVALUATIONS.value])
-    result["machine"] = {"cores": os.cpu_count(), "system": platform.platform()}
+    result["machine"] = {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
     result["job_seconds"] = _JOB_SECONDS.value
     result["peak_memory_mib"] = _PEAK_MEMORY_MIB.value
     result["commit"] = _COMMIT.value
