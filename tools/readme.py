@@ -19,7 +19,7 @@ def aloha_reach_table(result: Mapping[str, Any]) -> str:
         f"Success over {conditions['episodes']} unseen episodes, replanning every {conditions['replan_steps']} steps,"
         f" for {seeds} training seeds ([all figures and conditions]({_RESULT})):",
         "",
-        f"| policy |{' | '.join(f' seed {i + 1}, 3 cm' for i in range(seeds))} | median, 3 cm | median, 2 cm |",
+        f"| policy | {' | '.join(f'seed {i + 1}, 3 cm' for i in range(seeds))} | median, 3 cm | median, 2 cm |",
         f"| --- |{' --- |' * (seeds + 2)}",
     ]
     for row, success in zip(rows, by_tolerance, strict=True):
@@ -27,7 +27,7 @@ def aloha_reach_table(result: Mapping[str, Any]) -> str:
         lines.append(f"| {row['policy']} | " + " | ".join(f"{100 * rate:.0f} %" for rate in cells) + " |")
     minutes = " / ".join(f"{seconds / 60:.1f}" for seconds in result["job_seconds"])
     memory = max(result["peak_memory_mib"]) / 1024
-    lines += ["", f"The whole job took {minutes} minutes ({result['note']}), {memory:.1f} GiB at the most."]
+    lines += ["", f"The whole job took {minutes} minutes and {memory:.1f} GiB at the most. {result['note']}"]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ RESULT = {
     ],
     "job_seconds": [90.0, 120.0],
     "peak_memory_mib": [1024.0, 1536.0],
-    "note": "2 cores",
+    "note": "On 2 cores.",
 }
 
 
@@ -30,7 +30,7 @@ def test_a_row_holds_each_seed_and_the_medians():
     lines = readme.aloha_reach_table(RESULT).splitlines()
     assert "| trained | 90 % | 80 % | 85 % | 60 % |" in lines
     assert "| untrained | 0 % | 1 % | 0 % | 0 % |" in lines
-    assert lines[-1] == "The whole job took 1.5 / 2.0 minutes (2 cores), 1.5 GiB at the most."
+    assert lines[-1] == "The whole job took 1.5 / 2.0 minutes and 1.5 GiB at the most. On 2 cores."
     assert all(line.count("|") == lines[2].count("|") for line in lines if line.startswith("|"))
 
 
