@@ -89,27 +89,42 @@ def test_published_trees_and_input_specs(name):
     assert config.model_type == ("pi05" if tree["pi05"] else "pi0")
 
 
+def drawn(shape, *draws):
+    """Noise and time to pass to `compute_loss`."""
+    rng = np.random.default_rng(1)
+    time = rng.uniform(0.05, 1, (*draws, shape[0])).astype(np.float32)
+    return {"noise": rng.normal(size=(*draws, *shape)).astype(np.float32), "time": time}
+
+
+def grad_and_loss(config, **kwargs):
+    """Function of parameters, inputs and draws: gradients of the mean loss, and the loss."""
+
+    def mean_loss(params, obs, act, draw):
+        loss = pi0.compute_loss(config, params, jax.random.key(0), obs, act, **draw, **kwargs)
+        return loss.mean(), loss
+
+    return jax.jit(jax.grad(mean_loss, has_aux=True))
+
+
 @pytest.mark.parametrize("pi05", [False, True])
 def test_several_draws_equal_the_mean_of_single_draws(pi05):
     config = dataclasses.replace(TINY, pi05=pi05)
     obs, act = batch(config)
-    rng, draws = np.random.default_rng(1), 3
-    noise = rng.normal(size=(draws, *act.shape)).astype(np.float32)
-    time = rng.uniform(0.05, 1, (draws, len(act))).astype(np.float32)
-
-    @functools.partial(jax.jit, static_argnames="num_draws")
-    @functools.partial(jax.grad, has_aux=True)
-    def grad_and_loss(params, noise, time, num_draws):
-        args = (config, params, jax.random.key(0), obs, act)
-        loss = pi0.compute_loss(*args, noise=noise, time=time, num_draws=num_draws)
-        return loss.mean(), loss
-
-    grads, loss = grad_and_loss(params(config), noise, time, draws)
-    singles = [grad_and_loss(params(config), noise[i], time[i], 1) for i in range(draws)]
+    draws = drawn(act.shape, 3)
+    grads, loss = grad_and_loss(config, num_draws=3)(params(config), obs, act, draws)
+    single = grad_and_loss(config)
+    singles = [single(params(config), obs, act, {key: value[i] for key, value in draws.items()}) for i in range(3)]
     mean_grads, mean_loss = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *singles)
     assert loss.shape == act.shape[:2]
     np.testing.assert_allclose(loss, mean_loss, rtol=1e-5, atol=1e-5)
     assert_trees_close(grads, mean_grads)
+
+
+def test_remat_changes_no_number():
+    obs, act = batch(TINY)
+    configs = [dataclasses.replace(TINY, remat=remat) for remat in (False, True)]
+    kept, recomputed = (grad_and_loss(config)(params(TINY), obs, act, drawn(act.shape))[0] for config in configs)
+    assert_trees_close(recomputed, kept)
 
 
 def test_draws_come_from_the_key():
@@ -118,16 +133,6 @@ def test_draws_come_from_the_key():
     first, again, other = (run(params(TINY), jax.random.key(seed), obs, act) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
-
-
-def test_remat_changes_no_number():
-    obs, act = batch(TINY)
-    results = []
-    for remat in (False, True):
-        config = dataclasses.replace(TINY, remat=remat)
-        loss = lambda p, c=config: pi0.compute_loss(c, p, jax.random.key(0), obs, act).mean()
-        results.append(jax.jit(jax.grad(loss))(params(TINY)))
-    assert_trees_close(*results)
 
 
 def test_what_is_masked_does_not_matter():
@@ -149,10 +154,8 @@ def test_augments_in_training_only_and_only_when_asked():
     obs, act = batch(TINY)
 
     def loss(train, augment):
-        config = dataclasses.replace(TINY, augment=augment)
-        return jax.jit(functools.partial(pi0.compute_loss, config, train=train))(
-            params(TINY), jax.random.key(3), obs, act
-        )
+        run = jax.jit(functools.partial(pi0.compute_loss, dataclasses.replace(TINY, augment=augment), train=train))
+        return run(params(TINY), jax.random.key(3), obs, act, **drawn(act.shape))
 
     plain = loss(train=False, augment=True)
     np.testing.assert_allclose(loss(train=True, augment=False), plain, atol=1e-6)
