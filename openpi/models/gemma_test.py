@@ -46,8 +46,7 @@ def run(module, arrays):
     return outputs | {"embed/out": module.apply(params, given["tokens"], method="embed")}
 
 
-@pytest.mark.parametrize("remat", [True, False], ids=["scan", "unrolled"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "remat"), [*((case, True) for case in CASES), (CASES[1], False)])
 def test_golden_float32(case, remat):
     arrays = golden.load(f"modules/{case}")
     outputs = jax.jit(lambda: run(build(case, remat=remat), arrays))()
