@@ -36,7 +36,7 @@ def _aloha_reach():
         max_token_len=8,
         vocab_size=2000,
         image_keys=("base_0_rgb",),
-        augment=False,
+        augmentation="none",
         remat=False,
     )
     config.tokenizer.update(path="small", vocab_size=2000)

@@ -26,7 +26,7 @@ def build(model: schema.ConfigDict) -> pi0.Pi0Config:
         pi05=model.type == "pi05",
         image_keys=tuple(model.image_keys),
         image_resolution=(model.image_size, model.image_size),
-        augment=model.augment,
+        augmentation=model.augmentation,
         remat=model.remat,
     )
 

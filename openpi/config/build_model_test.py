@@ -30,6 +30,6 @@ def test_the_small_model_is_small_and_every_field_arrives():
     assert config.siglip.patch_size == (model.siglip.patch_size,) * 2
     assert config.language.mlp_dim == model.language.mlp_dim
     assert config.image_keys == ("base_0_rgb",)
-    assert (config.dtype, config.augment, config.remat, config.pi05) == ("float32", False, False, False)
+    assert (config.dtype, config.augmentation, config.remat, config.pi05) == ("float32", "none", False, False)
     shapes = jax.eval_shape(functools.partial(pi0.init, config), jax.random.key(0))
     assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) < 2_000_000

@@ -30,7 +30,9 @@ def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: st
                 "right_wrist_0_rgb",
             ),  # cameras the model encodes, in order
             "image_size": 224,  # pixels, both sides; other images are resized and padded to it
-            "augment": True,  # random crop, rotation and colour jitter of training images
+            # crop, rotation and colour jitter of training images: "none", "published" as the released models had it, or
+            # "corrected": the saturation jitter works, and each camera changes independently
+            "augmentation": "published",
             "remat": True,  # recompute activations in the backward pass: less memory, more time
             "siglip": model_sizes.siglip(siglip),
             "language": model_sizes.gemma(language),

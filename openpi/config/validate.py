@@ -5,6 +5,7 @@ from openpi.config import schema, suggest
 _KINDS = {
     "model.type": ("pi0", "pi05"),
     "model.dtype": ("bfloat16", "float32"),
+    "model.augmentation": ("none", "published", "corrected"),
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
     "data.kind": ("lerobot",),

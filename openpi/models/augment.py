@@ -1,9 +1,10 @@
 """Training-time image augmentation: random crop, small rotation and colour jitter.
 
 Equal, key by key, to the augmentation that the published models were trained with (augmax 0.4.1, with its defaults for
-hue and probability). Its saturation jitter draws a number and then has no effect; so does this one.
+hue and probability). Its saturation jitter draws a number and then has no effect, unless asked for here.
 """
 
+import functools
 import math
 
 import jax
@@ -16,25 +17,29 @@ _BRIGHTNESS, _CONTRAST, _HUE = 0.3, 0.4, 0.1
 _JITTER_PROBABILITY = 0.5
 
 
-def augment(rng: Key[Array, ""], images: Float[Array, "B H W 3"], *, geometry: bool) -> Float[Array, "B H W 3"]:
+def augment(
+    rng: Key[Array, ""], images: Float[Array, "B H W 3"], *, geometry: bool, saturation: float = 0.0
+) -> Float[Array, "B H W 3"]:
     """Augments each image in [-1, 1] with a key of its own.
 
     Args:
         rng: consumed. The same key gives the same jitter and movement to another camera's images.
         images: in [-1, 1]; the result may leave this range a little.
         geometry: also crop and rotate (not for wrist cameras, which move with the arm).
+        saturation: largest relative change of the saturation in the jitter; the published models had none.
     """
     keys = jax.random.split(rng, images.shape[0])
-    return jax.vmap(lambda key, image: _augment_one(key, image, geometry))(keys, images / 2.0 + 0.5) * 2.0 - 1.0
+    one = functools.partial(_augment_one, geometry=geometry, saturation=saturation)
+    return jax.vmap(one)(keys, images / 2.0 + 0.5) * 2.0 - 1.0
 
 
-def _augment_one(key, image, geometry):
+def _augment_one(key, image, *, geometry, saturation):
     if geometry:
         geometry_key, colour_key = jax.random.split(key, 2)
         image = _crop_and_rotate(geometry_key, image)
     else:
         (colour_key,) = jax.random.split(key, 1)
-    return _jitter_colours(jax.random.split(colour_key, 1)[0], image)
+    return _jitter_colours(jax.random.split(colour_key, 1)[0], image, saturation)
 
 
 def _crop_and_rotate(key: jax.Array, image: Float[Array, "H W 3"]) -> Float[Array, "H W 3"]:
@@ -70,14 +75,16 @@ def _sample_bilinear(
     return out
 
 
-def _jitter_colours(key: jax.Array, image: Float[Array, "H W 3"]) -> Float[Array, "H W 3"]:
-    """Brightness, contrast and hue in HSV, or, half of the time, nothing."""
-    keys = jax.random.split(key, 5)
-    brightness, contrast, hue = (
-        jax.random.uniform(k, minval=-limit, maxval=limit) for k, limit in zip(keys, (_BRIGHTNESS, _CONTRAST, _HUE))
+def _jitter_colours(key: jax.Array, image: Float[Array, "H W 3"], max_saturation: float) -> Float[Array, "H W 3"]:
+    """Brightness, contrast, hue and saturation in HSV, or, half of the time, nothing."""
+    limits = (_BRIGHTNESS, _CONTRAST, _HUE, max_saturation)
+    brightness, contrast, hue, saturation = (
+        jax.random.uniform(k, minval=-limit, maxval=limit) for k, limit in zip(jax.random.split(key, 5), limits)
     )
     h, s, v = _rgb_to_hsv(image)
     v = jnp.where(brightness < 0, v * (1 + brightness), v * (1 - brightness) + brightness)
+    if max_saturation:
+        s = jnp.minimum(s * (1 + saturation), 1.0)
     jittered = _hsv_to_rgb(h + hue, s, _change_contrast(v, contrast))
     return jnp.where(jax.random.bernoulli(key, _JITTER_PROBABILITY), jittered, image)
 

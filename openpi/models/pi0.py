@@ -40,7 +40,7 @@ class Pi0Config:
     pi05: bool = False  # time through adaptive norms and no state token, instead of pi0
     image_keys: tuple[str, ...] = IMAGE_KEYS
     image_resolution: tuple[int, int] = (224, 224)
-    augment: bool = True  # augment images when training
+    augmentation: str = "published"  # of images when training: "none", "published" or "corrected", see preprocess
     remat: bool = True  # trade compute for memory in training; set False for small models
 
     def __post_init__(self):
@@ -49,6 +49,7 @@ class Pi0Config:
             raise ValueError(f"pi0: dtype must be 'bfloat16' or 'float32', got {self.dtype!r}")
         if not self.image_keys:
             raise ValueError("pi0: image_keys must name at least one camera")
+        preprocess.check_augmentation(self.augmentation)
 
     @property
     def model_type(self) -> str:
@@ -148,7 +149,7 @@ def compute_loss(
     """
     _check_inputs(config, observation, actions)
     preprocess_rng, noise_rng, time_rng = jax.random.split(rng, 3)
-    observation = _preprocess(config, preprocess_rng, observation, augment=train and config.augment)
+    observation = _preprocess(config, preprocess_rng, observation, config.augmentation if train else "none")
     draws = () if num_draws == 1 else (num_draws,)
     if noise is None:
         noise = jax.random.normal(noise_rng, (*draws, *actions.shape))
@@ -189,7 +190,7 @@ def sample_actions(
         ValueError: when a camera is missing, or the state does not have the model's width.
     """
     _check_inputs(config, observation)
-    observation = _preprocess(config, None, observation, augment=False)
+    observation = _preprocess(config, None, observation)
     prefix = encode_prefix(config, params, embed_prefix(config, params, observation))
     if noise is None:
         noise = jax.random.normal(rng, (observation.state.shape[0], config.action_horizon, config.action_dim))
@@ -294,10 +295,9 @@ def _joint_velocity(config: Pi0Config, params: Params, prefix: Tokens, suffix: T
     return _linear(params["action_out_proj"], out[:, -config.action_horizon :])
 
 
-def _preprocess(config, rng, observation, *, augment):
-    return preprocess.preprocess(
-        rng, observation, image_keys=config.image_keys, image_resolution=config.image_resolution, augment=augment
-    )
+def _preprocess(config, rng, observation, augmentation="none"):
+    form = {"image_keys": config.image_keys, "image_resolution": config.image_resolution}
+    return preprocess.preprocess(rng, observation, **form, augmentation=augmentation)
 
 
 def _check_inputs(config, observation, actions=None):

@@ -153,13 +153,14 @@ def test_what_is_masked_does_not_matter():
 def test_augments_in_training_only_and_only_when_asked():
     obs, act = batch(TINY)
 
-    def loss(train, augment):
-        run = jax.jit(functools.partial(pi0.compute_loss, dataclasses.replace(TINY, augment=augment), train=train))
+    def loss(train, augmentation):
+        config = dataclasses.replace(TINY, augmentation=augmentation)
+        run = jax.jit(functools.partial(pi0.compute_loss, config, train=train))
         return run(params(TINY), jax.random.key(3), obs, act, **drawn(act.shape))
 
-    plain = loss(train=False, augment=True)
-    np.testing.assert_allclose(loss(train=True, augment=False), plain, atol=1e-6)
-    assert np.abs(loss(train=True, augment=True) - plain).max() > 1e-4
+    plain = loss(train=False, augmentation="published")
+    np.testing.assert_allclose(loss(train=True, augmentation="none"), plain, atol=1e-6)
+    assert np.abs(loss(train=True, augmentation="published") - plain).max() > 1e-4
 
 
 def test_fake_inputs_fit_the_spec_and_the_model():
@@ -189,6 +190,7 @@ def test_bad_inputs_raise_one_clear_line():
     [
         ({"dtype": "float16"}, "dtype must be"),
         ({"image_keys": ()}, "at least one camera"),
+        ({"augmentation": "some"}, "augmentation must be one of .* got 'some'"),
         ({"expert": gemma.GemmaConfig(24, 3, 32, 2, 1, 8)}, r"agree on depth, got \[2, 3\]"),
     ],
 )

@@ -32,13 +32,36 @@ def test_missing_camera_is_named():
         preprocess.preprocess(None, given(), image_keys=("base_0_rgb", "top"), image_resolution=(224, 224))
 
 
-def test_wrist_cameras_keep_their_geometry():
-    image = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
-    cameras = {"image": dict.fromkeys(KEYS, image), "image_mask": {}, "state": np.zeros((2, 4), np.float32)}
-    rng, obs = jax.random.key(5), observation.Observation.from_dict(cameras)
-    form = {"image_keys": KEYS, "image_resolution": (16, 16), "augment": True}
-    got = jax.jit(lambda: preprocess.preprocess(rng, obs, **form))()
-    for key in KEYS:
-        expected = jax.jit(augment.augment, static_argnames="geometry")(rng, image, geometry=key == "base_0_rgb")
-        np.testing.assert_allclose(got.images[key], expected, atol=1e-5)
-    np.testing.assert_array_equal(got.images[KEYS[1]], got.images[KEYS[2]])
+IMAGE = np.random.default_rng(0).uniform(-1, 1, (16, 16, 16, 3)).astype(np.float32)
+
+
+def augmented(augmentation):
+    """The three cameras' images, all of them of one batch."""
+    cameras = {"image": dict.fromkeys(KEYS, IMAGE), "image_mask": {}, "state": np.zeros((16, 4), np.float32)}
+    form = {"image_keys": KEYS, "image_resolution": (16, 16), "augmentation": augmentation}
+    obs = observation.Observation.from_dict(cameras)
+    images = jax.jit(lambda: preprocess.preprocess(jax.random.key(5), obs, **form))().images
+    return [np.asarray(images[key]) for key in KEYS]
+
+
+def test_published_augmentation_uses_one_key_and_moves_no_wrist_camera():
+    base, left, right = augmented("published")
+    run = jax.jit(augment.augment, static_argnames="geometry")
+    np.testing.assert_allclose(base, run(jax.random.key(5), IMAGE, geometry=True), atol=1e-5)
+    np.testing.assert_allclose(left, run(jax.random.key(5), IMAGE, geometry=False), atol=1e-5)
+    np.testing.assert_array_equal(left, right)
+
+
+def test_corrected_augmentation_treats_cameras_independently():
+    base, left, right = augmented("corrected")
+    base_kept, left_kept, right_kept = (np.abs(got - IMAGE).max(axis=(1, 2, 3)) < 1e-3 for got in (base, left, right))
+    assert not base_kept.any()  # cropped and rotated
+    assert left_kept.any() and right_kept.any()  # half of the images of a wrist camera stay as they are
+    assert (left_kept != right_kept).any()
+    both = ~left_kept & ~right_kept
+    assert np.abs(left - right).max(axis=(1, 2, 3))[both].min() > 1e-2
+
+
+def test_unknown_augmentation_raises():
+    with pytest.raises(ValueError, match=r"augmentation must be one of \('none', .* got 'correct'"):
+        preprocess.preprocess(None, given(), **FORM, augmentation="correct")
