@@ -76,6 +76,7 @@ class Attention(nn.Module):
     """Grouped-query attention of the tokens of all experts over each other and over cached keys."""
 
     configs: tuple[GemmaConfig, ...]
+    float32_queries: bool = False
 
     @nn.compact
     def __call__(
@@ -87,6 +88,8 @@ class Attention(nn.Module):
     ) -> tuple[list[Float[Array, "B _ _"] | None], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
         present = [i for i, x in enumerate(xs) if x is not None]
         q, k, v = (jnp.concatenate(parts, axis=1) for parts in zip(*(self._project(i, xs[i]) for i in present)))
+        if self.float32_queries:
+            q = q.astype(jnp.float32)
         q = rope.apply_rope(q, positions) * self.configs[0].head_dim ** -0.5
         k = rope.apply_rope(k, positions)
         attended = attend(q, [(k, v)] if cache is None else [cache, (k, v)], mask)
@@ -124,7 +127,7 @@ def attend(
     sources: Sequence[tuple[Float[Array, "B _ K H"], Float[Array, "B _ K H"]]],
     mask: Bool[Array, "B T S"],
 ) -> Float[Array, "B T N H"]:
-    """Attention over the keys and values of all sources, S in total; logits and softmax in float32.
+    """Attention over the keys and values of all sources, S in total, in their dtype; logits and softmax in float32.
 
     The sources are not joined in memory: a cache is read where it lies, and under `vmap` over queries that share a
     cache, it is not repeated. Raises ValueError when the mask is not exactly [B, T, S].
@@ -137,25 +140,27 @@ def attend(
     q = q.reshape(batch, length, kv_heads, heads // kv_heads, head_dim)
     logits = [jnp.einsum("BTKGH,BSKH->BKGTS", q, k, preferred_element_type=jnp.float32) for k, _ in sources]
     logits = jnp.where(mask[:, None, None], jnp.concatenate(logits, axis=-1), _MASKED)
-    probs = jax.nn.softmax(logits, axis=-1).astype(q.dtype)
+    dtype = sources[0][1].dtype
+    probs = jax.nn.softmax(logits, axis=-1).astype(dtype)
     out, start = 0.0, 0
     for _, v in sources:
         part = probs[..., start : start + v.shape[1]]
         out += jnp.einsum("BKGTS,BSKH->BTKGH", part, v, preferred_element_type=jnp.float32)
         start += v.shape[1]
-    return out.astype(q.dtype).reshape(batch, length, heads, head_dim)
+    return out.astype(dtype).reshape(batch, length, heads, head_dim)
 
 
 class Block(nn.Module):
     """One layer of the mixture: attention, then feed-forward, each behind a norm and added to the stream."""
 
     configs: tuple[GemmaConfig, ...]
+    float32_queries: bool = False
 
     @nn.compact
     def __call__(self, xs, cache, positions, mask, conds):
         """See `Gemma`; `cache` is this layer's (k, v) or None. Returns the streams and this pass's own (k, v)."""
         normed, gates = self._norm("pre_attention_norm", xs, conds)
-        updates, cache = Attention(self.configs, name="attn")(normed, positions, mask, cache)
+        updates, cache = Attention(self.configs, self.float32_queries, name="attn")(normed, positions, mask, cache)
         xs = [_add(x, update, gate) for x, update, gate in zip(xs, updates, gates)]
 
         normed, gates = self._norm("pre_ffw_norm", xs, conds)
@@ -199,6 +204,7 @@ class Gemma(nn.Module):
     vocab_size: int
     dtype: Any = jnp.float32  # compute dtype
     remat: bool = True  # recompute each layer in the backward pass, and loop over layers; False: keep all, unroll
+    float32_queries: bool = False  # leave queries in float32 after the rotary embedding (pi0-FAST)
 
     def setup(self):
         check_mixture(self.configs)
@@ -212,7 +218,7 @@ class Gemma(nn.Module):
             in_axes=(0, nn.broadcast, nn.broadcast, nn.broadcast),
             length=depth,
             unroll=1 if self.remat else depth,
-        )(self.configs)
+        )(self.configs, self.float32_queries)
         self.final_norms = [RMSNorm(name=expert_name("final_norm", i)) for i in range(len(self.configs))]
 
     def embed(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L D"]:
