@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from openpi.models import attention_mask, gemma, posemb, preprocess, siglip
+from openpi.models import attention_mask, gemma, image_tokens, posemb, preprocess, siglip
 from openpi.models import observation as observation_lib
 
 Params: TypeAlias = dict[str, Any]
@@ -209,13 +209,8 @@ def sample_actions(
 
 def embed_prefix(config: Pi0Config, params: Params, observation: observation_lib.Observation) -> Tokens:
     """Tokens of all cameras, in the order of `config.image_keys`, then of the prompt, if any; one block."""
-    images = jnp.stack([observation.images[key] for key in config.image_keys], axis=1)  # [B, cameras, ...]
-    batch, cameras = images.shape[:2]
-    tower = _siglip(config)
-    image_tokens = tower.apply({"params": params["PaliGemma"]["img"]}, images.reshape(-1, *images.shape[2:]))
-    patches = image_tokens.shape[1]
-    parts = [image_tokens.reshape(batch, cameras * patches, -1)]
-    masks = [jnp.repeat(observation.image_masks[key][:, None], patches, axis=1) for key in config.image_keys]
+    images = image_tokens.embed_images(_siglip(config), params["PaliGemma"]["img"], observation, config.image_keys)
+    parts, masks = [images[0]], [images[1]]
     if observation.tokenized_prompt is not None:
         llm = {"params": params["PaliGemma"]["llm"]}
         parts.append(_gemma(config).apply(llm, observation.tokenized_prompt, method="embed"))
