@@ -29,8 +29,16 @@ def load(path: pathlib.Path) -> schema.ConfigDict:
     if not isinstance(values, dict) or not isinstance(values.get("name"), str):
         raise ValueError(f"{path}: not an openpi configuration (an object with a field 'name')")
     config = schema.base_config(values["name"])
+    config.model = _model_of(values)
     _fill(config, values, "", path)
     return config.lock()
+
+
+def _model_of(values: dict) -> schema.ConfigDict:
+    """The defaults of the file's type of model; of pi0 where it names none that is known."""
+    model = values.get("model")
+    name = model.get("type") if isinstance(model, dict) else None
+    return schema.MODELS.get(name, schema.pi0_model)() if isinstance(name, str) else schema.pi0_model()
 
 
 # Free-form fields: their keys are the user's.

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from openpi.config import json_file, load, table
+from openpi.config import json_file, load, schema, table
 
 
 @pytest.mark.parametrize("name", table.CONFIG_TABLE)
@@ -14,6 +14,15 @@ def test_round_trip(tmp_path, name):
     assert json_file.dumps(again) == json_file.dumps(config)
     assert again.model == config.model
     assert again.is_locked
+
+
+@pytest.mark.parametrize("model", schema.MODELS)
+def test_every_type_of_model_comes_back(tmp_path, model):
+    config = schema.base_config("mine")
+    config.model = schema.MODELS[model](language="small_lora")
+    config.model.augmentation = "corrected"
+    (tmp_path / "config.json").write_text(json_file.dumps(config))
+    assert json_file.load(tmp_path / "config.json").model == config.lock().model
 
 
 def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
@@ -32,6 +41,7 @@ def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
         ('{"name": "a", "model": {"widht": 3}}', "unknown field 'model.widht'"),
         ('{"name": "a", "batch_size": "many"}', "'batch_size' has the wrong type"),
         ('{"name": "a", "model": 3}', "'model' has the wrong type"),
+        ('{"name": "a", "model": {"type": 3}}', "'model.type' has the wrong type"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, text, match):

@@ -15,10 +15,11 @@ _GEMMA = {
     "small": {"width": 64, "depth": 2, "mlp_dim": 128, "num_heads": 2, "num_kv_heads": 1, "head_dim": 32},
 }
 
-# Low-rank adapters on attention and feed-forward (Hu et al. 2021); rank 0 is none.
+# Low-rank adapters on attention and feed-forward (Hu et al. 2021): the size they are for, rank and alpha.
 _LORA = {
-    "gemma_2b_lora": ("gemma_2b", {"lora_rank": 16, "lora_alpha": 16.0}),
-    "gemma_300m_lora": ("gemma_300m", {"lora_rank": 32, "lora_alpha": 32.0}),
+    "gemma_2b_lora": ("gemma_2b", 16, 16.0),
+    "gemma_300m_lora": ("gemma_300m", 32, 32.0),
+    "small_lora": ("small", 4, 4.0),
 }
 
 _SIGLIP = {
@@ -34,17 +35,18 @@ _SIGLIP_INIT = {
 
 
 def gemma(variant: str) -> dict:
-    """Sizes of a Gemma expert: gemma_2b, gemma_300m, dummy, small, or one of the first two with the suffix _lora."""
-    base, lora = _LORA.get(variant, (variant, {"lora_rank": 0, "lora_alpha": 1.0}))
-    return {**_lookup(_GEMMA, base, "Gemma size"), **lora}
+    """Sizes of a Gemma expert: gemma_2b, gemma_300m, small (all three also with the suffix _lora) or dummy.
+
+    A `lora_rank` of 0 is no adapter; `lora_rslora` scales it by alpha / sqrt(rank) instead of alpha / rank.
+    """
+    base, rank, alpha = _LORA.get(variant, (variant, 0, 1.0))
+    if base not in _GEMMA:
+        raise ValueError(f"unknown Gemma size {variant!r}{suggest.hint(variant, [*_GEMMA, *_LORA])}")
+    return {**_GEMMA[base], "lora_rank": rank, "lora_alpha": alpha, "lora_rslora": False}
 
 
 def siglip(variant: str) -> dict:
     """Sizes of the image tower: So400m/14 (published) or small/28; patch_size in pixels, square."""
-    return {**_lookup(_SIGLIP, variant, "SigLIP size"), **_SIGLIP_INIT[variant]}
-
-
-def _lookup(table: dict, name: str, what: str) -> dict:
-    if name not in table:
-        raise ValueError(f"unknown {what} {name!r}{suggest.hint(name, table)}")
-    return table[name]
+    if variant not in _SIGLIP:
+        raise ValueError(f"unknown SigLIP size {variant!r}{suggest.hint(variant, _SIGLIP)}")
+    return {**_SIGLIP[variant], **_SIGLIP_INIT[variant]}

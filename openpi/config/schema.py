@@ -17,7 +17,7 @@ def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: st
     """The pi0 model: flow matching with a continuous state token."""
     return ConfigDict(
         {
-            "type": "pi0",  # "pi0" or "pi05"
+            "type": "pi0",  # "pi0", "pi05" or "pi0_fast"; they differ in more fields: see the functions below
             "dtype": "bfloat16",  # compute dtype of the transformers: "bfloat16" or "float32"
             "action_dim": 32,  # robots with fewer actions are zero-padded to this
             "action_horizon": 50,  # actions per chunk, in policy steps
@@ -48,6 +48,21 @@ def pi05_model(**sizes: str) -> ConfigDict:
     model.max_token_len = 200
     model.discrete_state_input = True
     return model
+
+
+def pi0_fast_model(language: str = "gemma_2b", siglip: str = "So400m/14") -> ConfigDict:
+    """The pi0-FAST model: actions as tokens, one after the other; no action expert, the state always in the prompt."""
+    model = pi0_model(language=language, siglip=siglip)
+    model.type = "pi0_fast"
+    model.action_horizon = 32
+    model.max_token_len = 250  # prompt and action tokens
+    model.image_keys = ("base_0_rgb", "base_1_rgb", "wrist_0_rgb")
+    del model.expert, model.discrete_state_input
+    return model
+
+
+# by `model.type`
+MODELS: Mapping[str, Callable[..., ConfigDict]] = {"pi0": pi0_model, "pi05": pi05_model, "pi0_fast": pi0_fast_model}
 
 
 def cosine_schedule(warmup_steps: int, peak_lr: float, decay_steps: int, decay_lr: float) -> ConfigDict:
@@ -105,7 +120,9 @@ def base_config(name: str) -> ConfigDict:
             "tokenizer": {"path": "gs://big_vision/paligemma_tokenizer.model", "vocab_size": 257152},
             "data": aloha_data(),
             "weights": {"kind": "none", "path": ""},  # "checkpoint": start from the params directory at path
-            "freeze": "",  # regular expression of "/"-joined parameter paths that are not trained; "" = train all
+            # regular expression of "/"-joined parameter paths that are not trained; "" = train all, freeze.lora_filter
+            # = that of the released LoRA fine-tunes
+            "freeze": "",
             "optimizer": {
                 "kind": "adamw",
                 "b1": 0.9,
@@ -131,7 +148,9 @@ def base_config(name: str) -> ConfigDict:
             "assets_base_dir": "./assets",
             "policy_metadata": {},  # sent to every client that connects to the policy server
             "sampling": {  # how the policy is used
-                "num_steps": 10,  # denoising steps
+                "num_steps": 10,  # denoising steps (pi0, pi0.5)
+                "max_decoding_steps": 256,  # tokens at the most (pi0-FAST)
+                "temperature": 0.0,  # of the choice of tokens; 0 = always the likeliest (pi0-FAST)
                 "replan_steps": 25,  # actions of a chunk that a robot executes before it asks for the next
             },
         }

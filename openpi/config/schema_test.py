@@ -14,12 +14,25 @@ def test_published_sizes():
     assert (model.language.width, model.language.mlp_dim, model.expert.width) == (2048, 16384, 1024)
     assert (model.action_dim, model.action_horizon, model.max_token_len) == (32, 50, 48)
     assert schema.pi05_model().max_token_len == 200
+    fast = schema.pi0_fast_model()
+    assert (fast.action_dim, fast.action_horizon, fast.max_token_len) == (32, 32, 250)
+    assert fast.image_keys == ("base_0_rgb", "base_1_rgb", "wrist_0_rgb")
+    assert "expert" not in fast
 
 
-@pytest.mark.parametrize(("variant", "rank"), [("gemma_2b_lora", 16), ("gemma_300m_lora", 32), ("gemma_2b", 0)])
-def test_lora_is_a_size(variant, rank):
-    assert model_sizes.gemma(variant)["lora_rank"] == rank
-    assert model_sizes.gemma(variant)["depth"] == 18
+@pytest.mark.parametrize("name", schema.MODELS)
+def test_models_are_named_after_their_type(name):
+    assert schema.MODELS[name]().type == name
+
+
+@pytest.mark.parametrize(
+    ("variant", "depth", "rank"),
+    [("gemma_2b_lora", 18, 16), ("gemma_300m_lora", 18, 32), ("small_lora", 2, 4), ("gemma_2b", 18, 0)],
+)
+def test_lora_is_a_size(variant, depth, rank):
+    size = model_sizes.gemma(variant)
+    assert (size["depth"], size["lora_rank"], size["lora_rslora"]) == (depth, rank, False)
+    assert size["lora_alpha"] == (rank or 1)
 
 
 def test_sizes_are_copies():
@@ -31,6 +44,7 @@ def test_sizes_are_copies():
     ("call", "match"),
     [
         (lambda: model_sizes.gemma("gemma_2"), "did you mean 'gemma_2b'"),
+        (lambda: model_sizes.gemma("smal_lora"), "did you mean 'small_lora'"),
         (lambda: model_sizes.siglip("So400m"), "did you mean 'So400m/14'"),
         (lambda: schema.pick_variant({"a_robot": dict}, "a_robt", "a_robot"), "did you mean 'a_robot'"),
     ],

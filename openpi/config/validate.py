@@ -3,7 +3,7 @@
 from openpi.config import schema, suggest
 
 _KINDS = {
-    "model.type": ("pi0", "pi05"),
+    "model.type": tuple(schema.MODELS),
     "model.dtype": ("bfloat16", "float32"),
     "model.augmentation": ("none", "published", "corrected"),
     "model.siglip.posemb_init": ("normal", "sincos2d"),
@@ -28,14 +28,11 @@ _POSITIVE = (
     "model.max_token_len",
     "model.vocab_size",
     "sampling.num_steps",
+    "sampling.max_decoding_steps",
     "sampling.replan_steps",
     *(f"model.siglip.{size}" for size in ("width", "depth", "mlp_dim", "num_heads", "patch_size")),
-    *(
-        f"model.{expert}.{size}"
-        for expert in ("language", "expert")
-        for size in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
-    ),
 )
+_GEMMA_SIZES = ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
 
 
 def validate(config: schema.ConfigDict) -> None:
@@ -44,9 +41,15 @@ def validate(config: schema.ConfigDict) -> None:
         value = _get(config, field)
         if value not in kinds:
             raise ValueError(f"config.{field}={value!r} is unknown{suggest.hint(value, kinds)}")
-    for field in _POSITIVE:
+    _check_experts(config.model)
+    experts = [expert for expert in ("language", "expert") if expert in config.model]
+    for field in (*_POSITIVE, *(f"model.{expert}.{size}" for expert in experts for size in _GEMMA_SIZES)):
         if _get(config, field) <= 0:
             raise ValueError(f"config.{field}={_get(config, field)} must be positive")
+    if config.sampling.temperature < 0:
+        raise ValueError(
+            f"config.sampling.temperature={config.sampling.temperature} must be at least 0 (no randomness)"
+        )
     if not 0.0 <= config.ema_decay < 1.0:
         raise ValueError(f"config.ema_decay={config.ema_decay} must be at least 0 (off) and below 1")
     if config.overwrite and config.resume:
@@ -60,9 +63,22 @@ def validate(config: schema.ConfigDict) -> None:
     _check_model(config.model)
 
 
+def _check_experts(model: schema.ConfigDict) -> None:
+    if ("expert" in model) == (model.type == "pi0_fast"):
+        has = "has no" if model.type == "pi0_fast" else "needs an"
+        raise ValueError(
+            f"config.model.type={model.type!r} {has} action expert: begin with schema.{model.type}_model()"
+        )
+
+
 def _check_model(model: schema.ConfigDict) -> None:
+    for expert in ("language", "expert"):
+        if expert in model and model[expert].lora_rank < 0:
+            raise ValueError(
+                f"config.model.{expert}.lora_rank={model[expert].lora_rank} must be at least 0 (no adapter)"
+            )
     for size in ("depth", "num_heads", "num_kv_heads", "head_dim"):
-        if model.language[size] != model.expert[size]:
+        if "expert" in model and model.language[size] != model.expert[size]:
             raise ValueError(
                 f"config.model.language.{size}={model.language[size]} and config.model.expert.{size}="
                 f"{model.expert[size]} differ: the two experts share their attention"

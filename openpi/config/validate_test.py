@@ -1,6 +1,6 @@
 import pytest
 
-from openpi.config import load, validate
+from openpi.config import load, schema, validate
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,11 @@ from openpi.config import load, validate
         ("model.expert.depth", 3, r"config.model.language.depth=2 and config.model.expert.depth=3 differ"),
         ("model.language.width", -64, r"config.model.language.width=-64 must be positive"),
         ("model.image_keys", (), r"image_keys is empty"),
+        ("model.augmentation", "correct", r"config.model.augmentation='correct' is unknown; did you mean 'corrected'"),
+        ("model.expert.lora_rank", -1, r"config.model.expert.lora_rank=-1 must be at least 0"),
+        ("model.type", "pi0_fast", r"type='pi0_fast' has no action expert: begin with schema.pi0_fast_model\(\)"),
+        ("sampling.temperature", -0.1, r"config.sampling.temperature=-0.1 must be at least 0"),
+        ("sampling.max_decoding_steps", 0, r"config.sampling.max_decoding_steps=0 must be positive"),
         ("data.robot", "alohaa", r"config.data.robot='alohaa' is unknown; did you mean 'aloha'"),
         ("data.generator", "x", r"config.data.generator='x'"),
         ("weights.kind", "checkpoint", r"needs config.weights.path"),
@@ -30,6 +35,19 @@ def test_the_error_names_field_value_and_remedy(field, value, match):
         node = node[part]
     node[leaf] = value
     with pytest.raises(ValueError, match=match):
+        validate.validate(config)
+
+
+def test_pi0_fast_has_one_expert():
+    config = load.load("experiments/aloha.py").copy_and_resolve_references()
+    with config.unlocked():
+        config.model = schema.pi0_fast_model(language="small", siglip="small/28")
+    validate.validate(config)
+    config.model.type = "pi05"
+    with pytest.raises(ValueError, match=r"type='pi05' needs an action expert: begin with schema.pi05_model\(\)"):
+        validate.validate(config)
+    config.model.update(type="pi0_fast", image_size=30)
+    with pytest.raises(ValueError, match="does not divide config.model.image_size=30"):
         validate.validate(config)
 
 
