@@ -3,29 +3,26 @@
 import os
 import pathlib
 
-_BUCKET = "gs://big_vision/"
-
 
 def model_path(name: str | os.PathLike) -> pathlib.Path:
     """Returns the local SentencePiece file that `name` means.
 
     Args:
-      name: "small": the model of 2000 pieces that lies beside this file. `gs://big_vision/...`: the copy of it in the cache,
-        `$OPENPI_DATA_HOME` (default ~/.cache/openpi) + `/big_vision/...`. Anything else: a path.
+      name: "small": the model of 2000 pieces that lies beside this file. Anything else: a local path.
 
     Raises:
       FileNotFoundError: there is no such file.
+      ValueError: the name is that of a file elsewhere (`gs://...`), which must be fetched first.
     """
     name = os.fspath(name)
     if name == "small":
         return pathlib.Path(__file__).parent / "small.model"
-    if name.startswith(_BUCKET):
-        home = pathlib.Path(os.environ.get("OPENPI_DATA_HOME") or "~/.cache/openpi").expanduser()
-        path = home / "big_vision" / name.removeprefix(_BUCKET)
-        how = f"download {name} to that place, or set OPENPI_DATA_HOME to the folder that holds big_vision/"
-    else:
-        path = pathlib.Path(name).expanduser()
-        how = "set config.tokenizer.path to a SentencePiece model, or to 'small' for the one that is shipped"
+    if "://" in name:
+        raise ValueError(f"tokenizer model {name} is not a local file: fetch it first and give the path of the copy")
+    path = pathlib.Path(name).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"tokenizer model not found: {path}; {how}")
+        raise FileNotFoundError(
+            f"tokenizer model not found: {path}; set config.tokenizer.path to a SentencePiece model, or to 'small' for the"
+            " one that is shipped"
+        )
     return path

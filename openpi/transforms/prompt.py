@@ -62,10 +62,7 @@ class TokenizePrompt:
 
     def __call__(self, data: dict) -> dict:
         """Raises ValueError if the prompt, or a state that the prompt should hold, is missing."""
-        rest = dict(data)
-        prompt = rest.pop("prompt", None)
-        if prompt is None:
-            raise ValueError("prompt required: send one with each observation or set config.data.default_prompt")
+        text, rest = take_prompt(data)
         state = None
         if self.discrete_state_input:
             state = rest.get("state")
@@ -73,6 +70,18 @@ class TokenizePrompt:
                 raise ValueError(
                     f"state required in the prompt (discrete_state_input), the sample has: {', '.join(sorted(data))}"
                 )
-        text = prompt if isinstance(prompt, str) else np.asarray(prompt).item()
         tokens, mask = self.tokenizer.tokenize(text, state)
         return {**rest, "tokenized_prompt": tokens, "tokenized_prompt_mask": mask}
+
+
+def take_prompt(data: dict) -> tuple[str, dict]:
+    """Returns the prompt, which may be a str or a 0-d string array, and the sample without it.
+
+    Raises:
+      ValueError: there is none.
+    """
+    rest = dict(data)
+    prompt = rest.pop("prompt", None)
+    if prompt is None:
+        raise ValueError("prompt required: send one with each observation or set config.data.default_prompt")
+    return prompt if isinstance(prompt, str) else np.asarray(prompt).item(), rest
