@@ -119,7 +119,9 @@ def base_config(name: str) -> ConfigDict:
             # a SentencePiece file, or "small": the one shipped with openpi
             "tokenizer": {"path": "gs://big_vision/paligemma_tokenizer.model", "vocab_size": 257152},
             "data": aloha_data(),
-            "weights": {"kind": "none", "path": ""},  # "checkpoint": start from the params directory at path
+            # where training starts: "none"; "checkpoint": path is a params directory; "pytorch": a safetensors file or
+            # its folder; "paligemma": an .npz file, "" = the published one
+            "weights": {"kind": "none", "path": ""},
             # regular expression of "/"-joined parameter paths that are not trained; "" = train all, freeze.lora_filter
             # = that of the released LoRA fine-tunes
             "freeze": "",

@@ -11,7 +11,7 @@ _KINDS = {
     "data.kind": ("lerobot",),
     "data.robot": ("aloha",),
     "data.generator": ("", "aloha_reach"),
-    "weights.kind": ("none", "checkpoint"),
+    "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
     "optimizer.kind": ("adamw",),
     "lr_schedule.kind": ("cosine",),
 }
@@ -56,9 +56,9 @@ def validate(config: schema.ConfigDict) -> None:
         raise ValueError("config.overwrite and config.resume are both set: choose one")
     if not config.exp_name or "/" in config.exp_name or config.exp_name.startswith("."):
         raise ValueError(f"config.exp_name={config.exp_name!r} must be a folder name")
-    if config.weights.kind == "checkpoint" and not config.weights.path:
+    if config.weights.kind in ("checkpoint", "pytorch") and not config.weights.path:
         raise ValueError(
-            "config.weights.kind='checkpoint' needs config.weights.path, the params directory to start from"
+            f"config.weights.kind={config.weights.kind!r} needs config.weights.path, the checkpoint to start from"
         )
     _check_model(config.model)
 

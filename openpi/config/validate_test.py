@@ -24,7 +24,8 @@ from openpi.config import load, schema, validate
         ("sampling.max_decoding_steps", 0, r"config.sampling.max_decoding_steps=0 must be positive"),
         ("data.robot", "alohaa", r"config.data.robot='alohaa' is unknown; did you mean 'aloha'"),
         ("data.generator", "x", r"config.data.generator='x'"),
-        ("weights.kind", "checkpoint", r"needs config.weights.path"),
+        ("weights.kind", "checkpoint", r"weights.kind='checkpoint' needs config.weights.path"),
+        ("weights.kind", "pytorch", r"weights.kind='pytorch' needs config.weights.path"),
     ],
 )
 def test_the_error_names_field_value_and_remedy(field, value, match):

@@ -1,14 +1,34 @@
 """The weights that training starts from, before fresh ones fill the gaps."""
 
 import logging
-from typing import Any
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from openpi.checkpoints import layout, merge, restore
+from openpi.checkpoints import layout, merge, paligemma, restore
+from openpi.checkpoints.pytorch import read as pytorch_read
 from openpi.config import schema
+
+_PALIGEMMA = "gs://vertex-model-garden-paligemma-us/paligemma/pt_224.npz"  # published, readable by anyone
 
 _LOGGER = logging.getLogger("openpi")
 
-_FRESH = ".*lora.*"  # adapters that a checkpoint lacks begin at random; anything else that it lacks is an error
+
+class _Kind(NamedTuple):
+    """A kind of weights: how a file or folder of it is read, and which of the model's paths it need not hold."""
+
+    read: Callable[[pathlib.Path, dict[str, Any]], dict[str, Any]]
+    fresh: str  # regular expression: what begins at random if it is not there; anything else is an error
+
+
+_KINDS = {
+    # A checkpoint of ours or a published one.
+    "checkpoint": _Kind(lambda path, expected: restore.restore_params(layout.find_params_dir(path)), ".*lora.*"),
+    # The published PyTorch layouts of pi0 and pi0.5.
+    "pytorch": _Kind(lambda path, expected: pytorch_read.read_params(path, expected=expected), ".*lora.*"),
+    # The vision-language model alone; what it lacks begins at random.
+    "paligemma": _Kind(paligemma.read_params, ".*"),
+}
 
 
 def load(weights: schema.ConfigDict, expected: dict[str, Any]) -> dict[str, Any]:
@@ -19,16 +39,27 @@ def load(weights: schema.ConfigDict, expected: dict[str, Any]) -> dict[str, Any]
       expected: the model's tree; leaves have `shape` and `dtype`.
 
     Returns:
-      A part of that tree: all but the LoRA adapters that the checkpoint lacks; empty for kind "none".
+      A part of that tree: all but what the weights need not hold; empty for kind "none".
 
     Raises:
-      FileNotFoundError: there is no checkpoint at `config.weights.path`, or it is on another machine.
-      ValueError: it is of another model.
+      FileNotFoundError: there is nothing at `config.weights.path`, or it is on another machine.
+      ValueError: it is damaged, or of another model.
     """
     if weights.kind == "none":
         return {}
-    params_dir = layout.find_params_dir(weights.path)
-    merged = merge.merge(restore.restore_params(params_dir), expected, missing=_FRESH)
-    merge.check(merged, expected, what=f"the weights at {params_dir}")
-    _LOGGER.info("starting from the weights at %s", params_dir)
+    kind = _KINDS[weights.kind]
+    path = _local(weights.path or _PALIGEMMA)
+    merged = merge.merge(kind.read(path, expected), expected, missing=kind.fresh)
+    merge.check(merged, expected, what=f"the weights at {path}")
+    _LOGGER.info("starting from the %s weights at %s", weights.kind, path)
     return merge.loaded_only(merged)
+
+
+def _local(path: str) -> pathlib.Path:
+    """Where `config.weights.path` lies on this machine."""
+    if "://" in path:
+        raise FileNotFoundError(
+            f"config.weights.path={path} is remote; copy it to this machine (e.g. `gsutil -m cp -r {path} .`) and give its "
+            "local path"
+        )
+    return pathlib.Path(path).expanduser().absolute()

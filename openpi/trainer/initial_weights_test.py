@@ -1,9 +1,11 @@
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 from ml_collections import config_dict
 
 from openpi.checkpoints import manager
+from openpi.checkpoints.pytorch import tiny, write
 from openpi.trainer import initial_weights
 
 PARAMS = {"llm": {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, "extra": {"kernel": np.ones(2, np.float32)}}
@@ -50,8 +52,35 @@ def test_weights_of_another_model(run_dir, expected, words):
         assert word in str(error.value)
 
 
+def test_pytorch(tmp_path):
+    """All of the model but its adapters, in its dtypes."""
+    write.write_params(tmp_path / "model.safetensors", tiny.params("pi05"), layout="lerobot")
+    config = config_dict.ConfigDict({"kind": "pytorch", "path": str(tmp_path)})
+    expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, ml_dtypes.bfloat16), tiny.shapes("pi05"))
+    loaded = initial_weights.load(config, expected | {"x_lora_a": jax.ShapeDtypeStruct((2,), np.float32)})
+    assert jax.tree.structure(loaded) == jax.tree.structure(expected)
+    for array, saved in zip(jax.tree.leaves(loaded), jax.tree.leaves(tiny.params("pi05", ml_dtypes.bfloat16))):
+        np.testing.assert_array_equal(array, saved, strict=True)
+    with pytest.raises(ValueError, match="are pi0.5, but the model is pi0; change config.model.type"):
+        initial_weights.load(config, tiny.shapes("pi0"))
+
+
+def test_paligemma(tmp_path):
+    """What it lacks is left to initialisation, whatever it is."""
+    embedding = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.savez(tmp_path / "pt_224.npz", **{"params/llm/embedder/input_embedding": embedding})
+    expected = {"PaliGemma": {"llm": {"embedder": {"input_embedding": (4, 2)}, "final_norm": (2,)}}, "head": (3,)}
+    loaded = load(tmp_path / "pt_224.npz", expected, kind="paligemma")
+    assert jax.tree.structure(loaded) == jax.tree.structure(
+        {"PaliGemma": {"llm": {"embedder": {"input_embedding": 0}}}}
+    )
+    np.testing.assert_array_equal(loaded["PaliGemma"]["llm"]["embedder"]["input_embedding"], embedding)
+
+
 def test_weights_that_are_not_here(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         load(tmp_path / "nothing", {"w": (2,)})
     with pytest.raises(FileNotFoundError, match="gsutil -m cp -r gs://bucket/pi0/params"):
         load("gs://bucket/pi0/params", {"w": (2,)})
+    with pytest.raises(FileNotFoundError, match="gs://vertex-model-garden-paligemma-us/paligemma/pt_224.npz is remote"):
+        load("", {"w": (2,)}, kind="paligemma")

@@ -10,11 +10,11 @@ _LAYER = re.compile(r"\.layers\.(0|[1-9]\d{0,3})\.")
 
 
 class Tensor(NamedTuple):
-    """One PyTorch tensor: `leaf[index]` of our parameter, its axes as the equation says."""
+    """One PyTorch tensor: `leaf[at]` of our parameter, its axes as the equation says."""
 
     name: str
     path: str
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     equation: str
     shape: tuple[int, ...]  # in PyTorch
 
@@ -40,7 +40,7 @@ def tensors(path: str, shape: tuple[int, ...]) -> list[Tensor]:
         Tensor(
             name=name.format(layer=layer),
             path=path,
-            index=(layer,) * rule.layered + (number,) * (len(rule.names) > 1),
+            at=(layer,) * rule.layered + (number,) * (len(rule.names) > 1),
             equation=rule.equation,
             shape=theirs,
         )

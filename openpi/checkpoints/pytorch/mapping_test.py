@@ -106,7 +106,7 @@ def test_full_size(model):
     """Every path of the published tree, once, and every tensor of the port, once, in its shape."""
     tensors = mapping.tree_tensors(SHAPES[model])
     assert {tensor.path for tensor in tensors} == SHAPES[model].keys()
-    places = [(tensor.path, tensor.index) for tensor in tensors]
+    places = [(tensor.path, tensor.at) for tensor in tensors]
     assert len(places) == len(set(places))
     assert len(tensors) == len({tensor.name for tensor in tensors})
     assert {tensor.name: tensor.shape for tensor in tensors} == every_layer(EXPECTED | OF_ONE_MODEL[model])
@@ -125,9 +125,9 @@ def test_finds_the_rules_back(model):
         assert layers == (set(range(SHAPES[model][path][0])) if rule.layered else set())
 
 
-def test_index_and_equation():
+def test_places_of_stacked_matrices():
     tensors = mapping.tensors("PaliGemma/llm/layers/attn/kv_einsum_1/w", (2, 2, 1, 8, 4))
-    assert [(tensor.name.removeprefix(EXPERT), tensor.index, tensor.shape) for tensor in tensors] == [
+    assert [(tensor.name.removeprefix(EXPERT), tensor.at, tensor.shape) for tensor in tensors] == [
         ("layers.0.self_attn.k_proj.weight", (0, 0), (4, 8)),
         ("layers.0.self_attn.v_proj.weight", (0, 1), (4, 8)),
         ("layers.1.self_attn.k_proj.weight", (1, 0), (4, 8)),

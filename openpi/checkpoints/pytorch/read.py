@@ -89,13 +89,13 @@ class Weights:
         """One parameter, cast to `dtype` if given."""
         parts = self._tensors[path]
         dtype = self.dtypes[path] if dtype is None else np.dtype(dtype)
-        if not parts[0].index:
+        if not parts[0].at:
             array = axes.backward(parts[0].equation, self._reader.read(self._sources[parts[0].name]), self.shapes[path])
             return np.ascontiguousarray(array, dtype)
         leaf = np.empty(self.shapes[path], dtype)
         for part in parts:
             array = self._reader.read(self._sources[part.name])
-            leaf[part.index] = axes.backward(part.equation, array, leaf[part.index].shape)
+            leaf[part.at] = axes.backward(part.equation, array, leaf[part.at].shape)
         return leaf
 
     def __enter__(self) -> Self:

@@ -102,7 +102,7 @@ class Writer:
         if array.shape != shape:
             raise ValueError(f"{name} has the shape {array.shape}, but {shape} was announced")
         self._file.seek(self._start + self._offsets[name])
-        self._file.write(np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8))
+        self._file.write(np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data)
 
     def __enter__(self) -> Self:
         return self

@@ -70,9 +70,9 @@ def write_leaves(
     for tensor in tensors:
         by_path.setdefault(tensor.path, []).append(tensor)
     with tensor_file.Writer(pathlib.Path(file), specs, metadata) as writer:
-        for path, leaf in arrays:
+        for path, array in arrays:
             for part in by_path.pop(path):
-                writer.write(names.spell(part.name, layout), axes.forward(part.equation, leaf[part.index]))
+                writer.write(names.spell(part.name, layout), axes.forward(part.equation, array[part.at]))
     if by_path:
         raise ValueError(f"{next(iter(by_path))} never came")
 
