@@ -56,13 +56,10 @@ def save(codec: fast_codec.FastCodec, directory: str | os.PathLike, *, overwrite
       overwrite: whether a codec that is there is replaced.
 
     Raises:
-      FileExistsError: it is there and `overwrite` is off, or something else is there.
+      FileExistsError: see `check_free`.
     """
+    check_free(directory, overwrite=overwrite)
     folder = pathlib.Path(directory).expanduser().absolute()
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} is there already: remove it, give another folder, or overwrite it")
-    if folder.exists() and not (folder / _PROCESSOR).is_file():
-        raise FileExistsError(f"{folder} is no FAST codec and is not overwritten: give another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         new, old = pathlib.Path(scratch) / "new", pathlib.Path(scratch) / "old"
@@ -77,6 +74,15 @@ def save(codec: fast_codec.FastCodec, directory: str | os.PathLike, *, overwrite
             if old.exists():
                 old.rename(folder)
             raise
+
+
+def check_free(directory: str | os.PathLike, *, overwrite: bool) -> None:
+    """Raises FileExistsError if `save` may not write there: a codec is there and `overwrite` is off, or something else is."""
+    folder = pathlib.Path(directory).expanduser().absolute()
+    if folder.exists() and not (folder / _PROCESSOR).is_file():
+        raise FileExistsError(f"{folder} is there, no FAST codec, and is not overwritten: give another folder")
+    if folder.exists() and not overwrite:
+        raise FileExistsError(f"{folder} is there already: remove it, give another folder, or overwrite it")
 
 
 def _contents(codec: fast_codec.FastCodec) -> dict[str, str]:

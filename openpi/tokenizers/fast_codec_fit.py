@@ -12,6 +12,7 @@ from openpi.tokenizers import fast_codec
 _LOGGER = logging.getLogger(__name__)
 
 _MARGIN = 100
+_BYTES = 256
 
 
 def fit(
@@ -30,14 +31,16 @@ def fit(
     Args:
       chunks: each float [H, D] with its own H and D, normalized to about [-1, 1].
       scale: coefficients are kept to 0.5 / scale.
-      vocab_size: the most tokens that the codec will have.
+      vocab_size: the most tokens that the codec will have, 256 or more.
       time_horizon, action_dim: stored with the codec, for whoever decodes.
       show_progress: whether training the BPE draws a bar on standard error.
 
     Raises:
       ValueError: there are no chunks, they hold a value that is not finite, or their coefficients range over more than
-        `vocab_size` values.
+        `vocab_size` values; or `vocab_size` or `scale` is too small.
     """
+    if vocab_size < _BYTES or not scale > 0:
+        raise ValueError(f"vocab_size={vocab_size} must be {_BYTES} or more, and scale={scale} above 0")
     rounded = [fast_codec.coefficients(chunk, scale) for chunk in chunks]
     if not rounded:
         raise ValueError("there are no action chunks to train a FAST codec on")

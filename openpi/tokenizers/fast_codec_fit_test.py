@@ -55,6 +55,12 @@ def test_data_that_no_codec_fits(chunks, message):
         fast_codec_fit.fit(chunks, vocab_size=400)
 
 
+@pytest.mark.parametrize("wrong", [{"vocab_size": 255}, {"scale": 0.0}, {"scale": float("nan")}])
+def test_settings_that_no_codec_has(wrong):
+    with pytest.raises(ValueError, match="must be 256 or more, and scale=.* above 0"):
+        fast_codec_fit.fit([np.zeros((2, 2))], **wrong)
+
+
 @pytest.mark.parametrize(("top", "warned"), [(30.0, False), (30.1, True), (40.0, True)])
 def test_a_range_that_nearly_fills_the_vocabulary_is_warned_about(top, warned, caplog):
     with caplog.at_level(logging.WARNING):
