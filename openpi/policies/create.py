@@ -10,9 +10,9 @@ from flax import traverse_util
 
 from openpi.checkpoints import layout, merge, restore
 from openpi.config import build_model, build_transforms, json_file, schema
-from openpi.models import pi0
+from openpi.models import model as model_lib
 from openpi.normalization import norm_stats
-from openpi.policies import policy
+from openpi.policies import policy, request_options
 
 
 def create_policy(
@@ -21,6 +21,7 @@ def create_policy(
     *,
     default_prompt: str | None = None,
     num_steps: int | None = None,
+    temperature: float | None = None,
     params_dtype: np.typing.DTypeLike | None = None,
     rng: jax.Array | None = None,
 ) -> policy.Policy:
@@ -30,7 +31,8 @@ def create_policy(
       config: the configuration it was trained with; None takes the one in the checkpoint (published ones have none).
       checkpoint_dir: a step folder, or a run folder (its latest step).
       default_prompt: for observations without one; None leaves the configuration's.
-      num_steps: denoising steps; None takes the configuration's.
+      num_steps: denoising steps (pi0, pi0.5), 1 to 100; None takes the configuration's.
+      temperature: of drawn tokens (pi0-FAST), 0 for the likeliest; None takes the configuration's.
       params_dtype: what all parameters are cast to. None: bfloat16 if the model computes in bfloat16 (as published
         policies are served, in half the memory), else the stored types.
       rng: the policy's random key; `jax.random.key(0)` if None.
@@ -46,7 +48,7 @@ def create_policy(
         params_dtype = jax.numpy.bfloat16
     stats = _load_norm_stats(step_dir, config)
     params = _restore(step_dir, model_config, params_dtype)
-    return _assemble(config, params, stats, default_prompt=default_prompt, num_steps=num_steps, rng=rng)
+    return _assemble(config, params, stats, _sampling(config, num_steps, temperature), default_prompt, rng)
 
 
 def create_untrained_policy(
@@ -55,8 +57,8 @@ def create_untrained_policy(
     """Returns the policy of a checkpoint as before training: random parameters, the same transforms and statistics."""
     step_dir = layout.find_step_dir(checkpoint_dir)
     config = load_config(step_dir) if config is None else config
-    params = jax.jit(pi0.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
-    return _assemble(config, params, _load_norm_stats(step_dir, config))
+    params = jax.jit(model_lib.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
+    return _assemble(config, params, _load_norm_stats(step_dir, config), _sampling(config))
 
 
 def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
@@ -75,9 +77,9 @@ def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
     return json_file.load(path)
 
 
-def _restore(step_dir: pathlib.Path, model_config: pi0.Pi0Config, dtype) -> dict[str, Any]:
+def _restore(step_dir: pathlib.Path, model_config: model_lib.Config, dtype) -> dict[str, Any]:
     """The checkpoint's parameters that the model has; further ones are dropped."""
-    expected = jax.eval_shape(functools.partial(pi0.init, model_config), jax.random.key(0))
+    expected = jax.eval_shape(functools.partial(model_lib.init, model_config), jax.random.key(0))
     known = traverse_util.flatten_dict(expected).keys()
     flat = traverse_util.flatten_dict(restore.restore_params(step_dir / layout.PARAMS, dtype=dtype))
     params = traverse_util.unflatten_dict({path: leaf for path, leaf in flat.items() if path in known})
@@ -85,7 +87,14 @@ def _restore(step_dir: pathlib.Path, model_config: pi0.Pi0Config, dtype) -> dict
     return params
 
 
-def _assemble(config, params, stats, *, default_prompt=None, num_steps=None, rng=None) -> policy.Policy:
+def _sampling(config, num_steps=None, temperature=None) -> request_options.RequestOptions:
+    return request_options.RequestOptions(
+        num_steps=config.sampling.num_steps if num_steps is None else num_steps,
+        temperature=config.sampling.temperature if temperature is None else temperature,
+    )
+
+
+def _assemble(config, params, stats, sampling, default_prompt=None, rng=None) -> policy.Policy:
     transforms = build_transforms.build(config)
     return policy.Policy(
         build_model.build(config.model),
@@ -93,7 +102,8 @@ def _assemble(config, params, stats, *, default_prompt=None, num_steps=None, rng
         rng=rng,
         input_transform=transforms.inference_input(stats, default_prompt),
         output_transform=transforms.inference_output(stats),
-        num_steps=num_steps or config.sampling.num_steps,
+        sampling=sampling,
+        max_decoding_steps=config.sampling.max_decoding_steps,
         metadata=config.policy_metadata.to_dict(),
     )
 

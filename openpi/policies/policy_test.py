@@ -3,22 +3,25 @@ import numpy as np
 import pytest
 
 from openpi.config import build_model, build_transforms
-from openpi.models import pi0
-from openpi.policies import aloha, policy, tiny_checkpoint
+from openpi.models import model
+from openpi.policies import aloha, policy, request_options, tiny_checkpoint
 
 _CONFIG = tiny_checkpoint.config()
 _MODEL = build_model.build(_CONFIG.model)
-_PARAMS = jax.jit(pi0.init, static_argnums=0)(_MODEL, jax.random.key(0))
+_PARAMS = jax.jit(model.init, static_argnums=0)(_MODEL, jax.random.key(0))
 
 
-def _policy(params=_PARAMS, **options):
+_SAMPLING = request_options.RequestOptions(num_steps=2, temperature=0.0)
+
+
+def _policy(params=_PARAMS, sampling=_SAMPLING, **options):
     transforms = build_transforms.build(_CONFIG)
     return policy.Policy(
         _MODEL,
         params,
         input_transform=transforms.inference_input(None),
         output_transform=transforms.inference_output(None),
-        num_steps=2,
+        sampling=sampling,
         **options,
     )
 
@@ -54,8 +57,35 @@ def test_noise_may_have_a_batch_axis_and_decides_alone():
     used, observation = _policy(), aloha.make_aloha_example()
     plain = used.infer(observation, noise=noise)["actions"]
     np.testing.assert_array_equal(used.infer(observation, noise=noise[None])["actions"], plain)
-    with pytest.raises(ValueError, match=r"noise has shape \[9, 14\]"):
-        used.infer(observation, noise=noise[:-1])
+    asked = {**observation, "openpi": {"noise": noise}}
+    np.testing.assert_array_equal(used.infer(asked)["actions"], plain)
+    for bad, text in (
+        (noise[:-1], r"noise is float64 \[9, 14\]; the model's actions are numbers \[10, 14\]"),
+        (noise.astype(str), "the model's actions are numbers"),
+        (noise * np.nan, "noise is not finite"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            used.infer({**observation, "openpi": {"noise": bad}})
+
+
+def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
+    used, observation = _policy(), aloha.make_aloha_example()
+    used.warmup()
+    compiled = policy.sample._cache_size()
+    asked = {
+        steps: used.infer({**observation, "openpi": {"num_steps": steps, "noise": noise}})["actions"]
+        for steps in (1, 2, 10, 50, 100)
+    }
+    assert policy.sample._cache_size() == compiled
+    np.testing.assert_array_equal(asked[2], used.infer(observation, noise=noise)["actions"])
+    for steps, actions in asked.items():
+        always = _policy(sampling=request_options.RequestOptions(num_steps=steps, temperature=0.0))
+        np.testing.assert_array_equal(always.infer(observation, noise=noise)["actions"], actions)
+    # More steps follow the flow more closely.
+    errors = [np.abs(asked[steps] - asked[100]).max() for steps in (1, 2, 10, 50)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > 1e-4
 
 
 def test_the_observation_stays_as_it_was():
@@ -89,6 +119,8 @@ def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key():
         ),
         ({"images": {"cam_high": np.zeros((8, 8), np.uint8)}}, "cam_high must be"),
         ({"state": None}, "'state'"),
+        ({"openpi": {"num_steps": 101}}, "num_steps=101 is not between 1 and 100"),
+        ({"openpi": {"temperature": 0.5}}, "pi0 draws no tokens: it takes num_steps and noise, no temperature"),
     ],
 )
 def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, text):

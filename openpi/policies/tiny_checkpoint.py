@@ -8,7 +8,7 @@ import numpy as np
 
 from openpi.checkpoints import layout, manager
 from openpi.config import build_model, build_transforms, json_file, load, schema
-from openpi.models import pi0
+from openpi.models import model as model_lib
 
 ACTION_HORIZON = 10
 _JOINTS = 14
@@ -29,7 +29,7 @@ def config() -> schema.ConfigDict:
 def write(run_dir: pathlib.Path, step: int = 7) -> pathlib.Path:
     """Writes a checkpoint with random parameters as training would, and returns its step folder."""
     tiny = config()
-    params = jax.jit(pi0.init, static_argnums=0)(build_model.build(tiny.model), jax.random.key(7))
+    params = jax.jit(model_lib.init, static_argnums=0)(build_model.build(tiny.model), jax.random.key(7))
     # Deltas of small size, so that the untrained arm stays near where it stands.
     stats = {
         "state": {"mean": [0.0] * _JOINTS, "std": [1.0] * _JOINTS},

@@ -16,7 +16,7 @@ from absl import logging as absl_logging
 
 from openpi.checkpoints import layout
 from openpi.config import app, schema
-from openpi.policies import create
+from openpi.policies import create, request_options
 from openpi.server import listen_socket, websocket_server
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint: a step folder, or a run folder for its latest step.")
@@ -24,7 +24,17 @@ _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to serve on; 127.0.0.1
 _PORT = flags.DEFINE_integer("port", 8000, "Port to serve on; 0 chooses a free one.")
 _DEFAULT_PROMPT = flags.DEFINE_string("default_prompt", None, "Prompt for observations that have none.")
 _NUM_STEPS = flags.DEFINE_integer(
-    "num_steps", None, "Denoising steps per inference; the configuration's if not given.", lower_bound=1
+    "num_steps",
+    None,
+    "Denoising steps per inference (pi0, pi0.5); the configuration's if not given.",
+    lower_bound=1,
+    upper_bound=request_options.MAX_NUM_STEPS,
+)
+_TEMPERATURE = flags.DEFINE_float(
+    "temperature",
+    None,
+    "Temperature of the tokens that pi0-FAST draws, 0 for the likeliest; the configuration's if not given.",
+    lower_bound=0.0,
 )
 
 
@@ -39,7 +49,13 @@ def main(config: schema.ConfigDict | None) -> int:
     listener = listen_socket.bind(_HOST.value, _PORT.value)
     step_dir = layout.find_step_dir(_CHECKPOINT.value)
     logger.info("loading %s", step_dir)
-    policy = create.create_policy(config, step_dir, default_prompt=_DEFAULT_PROMPT.value, num_steps=_NUM_STEPS.value)
+    policy = create.create_policy(
+        config,
+        step_dir,
+        default_prompt=_DEFAULT_PROMPT.value,
+        num_steps=_NUM_STEPS.value,
+        temperature=_TEMPERATURE.value,
+    )
     logger.info("compiling the model")
     policy.warmup()
 

@@ -14,7 +14,8 @@ import jax
 from openpi.checkpoints import layout, manager, run_directory
 from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.data import collate, loader, prefetch
-from openpi.models import observation, pi0
+from openpi.models import model as model_lib
+from openpi.models import observation
 from openpi.trainer import (
     build_optimizer,
     data_source,
@@ -70,7 +71,7 @@ def train(config: schema.ConfigDict) -> int:
         optimizer = build_optimizer.build(config)
         train_rng, init_rng = jax.random.split(jax.random.key(config.seed))
         model = build_model.build(config.model)
-        fresh = functools.partial(pi0.init, model)
+        fresh = functools.partial(model_lib.init, model)
         loaded = {} if resuming else initial_weights.load(config.weights, jax.eval_shape(fresh, init_rng))
         initialize = functools.partial(
             state_lib.initialize, fresh, optimizer=optimizer, frozen=config.freeze, ema=config.ema_decay > 0
@@ -151,7 +152,9 @@ def _compile(config, model, optimizer, state, rng, batch, mesh) -> train_step.Tr
 
     def loss_fn(params, rng, batch):
         seen = observation.Observation.from_dict(batch)  # in the compiled program: images travel as uint8
-        return pi0.compute_loss(model, params, rng, seen, batch["actions"], train=True, num_draws=config.noise_draws)
+        return model_lib.compute_loss(
+            model, params, rng, seen, batch["actions"], train=True, num_draws=config.noise_draws
+        )
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
