@@ -11,6 +11,7 @@ from openpi.checkpoints import files_handler, layout, merge, run_directory
 from openpi.checkpoints import restore as restore_lib
 
 _SAVE_TIMEOUT_S = 7200
+_CHUNK_BYTES = 64 << 20  # arrays are stored in pieces of this size: written in parallel, and read without a whole one
 
 
 class Restored(NamedTuple):
@@ -85,8 +86,8 @@ def save(
       data_iterator: where the data loader stands, JSON.
     """
     items = {
-        layout.PARAMS: ocp.args.PyTreeSave({layout.PARAMS: restore_lib.append_value(dict(params))}),
-        layout.TRAIN_STATE: ocp.args.PyTreeSave(_append_values(dict(train_state))),
+        layout.PARAMS: _save_tree({layout.PARAMS: restore_lib.append_value(dict(params))}),
+        layout.TRAIN_STATE: _save_tree(_append_values(dict(train_state))),
         layout.CONFIG: files_handler.FilesSave({layout.CONFIG_FILE: config.encode()}),
     }
     if assets:
@@ -118,8 +119,9 @@ def restore(
     step_dir = pathlib.Path(manager.directory) / str(step)
     params_item = {layout.PARAMS: restore_lib.append_value(dict(params))}
     state_item = _append_values(dict(train_state))
-    stored = restore_lib.strip_value(restore_lib.metadata(step_dir / layout.PARAMS)[layout.PARAMS])
-    merge.check(stored, params, what=f"the parameters of the checkpoint {step_dir}")
+    merge.check(
+        restore_lib.parameters(step_dir / layout.PARAMS), params, what=f"the parameters of the checkpoint {step_dir}"
+    )
     _check_leaves(step_dir / layout.TRAIN_STATE, state_item)
     restored = manager.restore(
         step,
@@ -136,6 +138,10 @@ def restore(
         train_state=_strip_values(restored[layout.TRAIN_STATE]),
         data_iterator=data_iterator.read_bytes() if data_iterator.is_file() else None,
     )
+
+
+def _save_tree(tree: dict[str, Any]) -> ocp.args.PyTreeSave:
+    return ocp.args.PyTreeSave(tree, jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK_BYTES), tree))
 
 
 def _check_leaves(tree_dir: pathlib.Path, expected: Mapping[str, Any]) -> None:

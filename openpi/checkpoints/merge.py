@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from flax import traverse_util
 
+from openpi.checkpoints import model_kind
+
 SHOWN = 8  # how many paths an error lists
 
 
@@ -34,12 +36,13 @@ def merge(loaded: Mapping[str, Any], reference: Mapping[str, Any], *, missing: s
     return traverse_util.unflatten_dict(result, sep="/")
 
 
-def check(tree: Mapping[str, Any], reference: Mapping[str, Any], *, what: str) -> None:
+def check(tree: Mapping[str, Any], reference: Mapping[str, Any], *, what: str, reason: str | None = None) -> None:
     """Checks that `tree` has the paths and shapes of `reference`.
 
     Args:
       tree, reference: nested dicts; leaves have `shape`.
       what: names the tree's origin in the error, e.g. `weights from /data/pi0_base`.
+      reason: why they cannot fit, if that is known already. None looks for one when they don't.
 
     Raises:
       ValueError: one line that lists leaves of another shape (with both shapes), missing leaves and unexpected ones.
@@ -56,9 +59,14 @@ def check(tree: Mapping[str, Any], reference: Mapping[str, Any], *, what: str) -
         ("missing", [path for path in reference if path not in tree]),
         ("unknown to the model", [path for path in tree if path not in reference]),
     ]
-    if told := "; ".join(f"{title}: {_list(paths)}" for title, paths in problems if paths):
+    told = [f"{title}: {_list(paths)}" for title, paths in problems if paths]
+    if told and reason is None:
+        reason = model_kind.mismatch(tree, reference)
+    if reason is not None or told:
+        told = ([reason] if reason else []) + told
         raise ValueError(
-            f"{what} do not fit the model that config.model describes: {told}; change config.model or the weights"
+            f"{what} do not fit the model that config.model describes: {'; '.join(told)}; "
+            "change config.model or the weights"
         )
 
 
