@@ -23,7 +23,7 @@ _PUBLISHED = "physical-intelligence/fast--processing_action_tokenizer.UniversalA
 
 
 def load(directory: str | os.PathLike) -> fast_codec.FastCodec:
-    """Reads a codec.
+    """Reads a codec, also in the form of transformers 5, which keeps the BPE in the folder `bpe_tokenizer`.
 
     Raises:
       FileNotFoundError: the folder or one of its two files is missing.
@@ -40,10 +40,12 @@ def load(directory: str | os.PathLike) -> fast_codec.FastCodec:
     shape = {name: fields.get(name) for name in ("time_horizon", "action_dim")}
     for name, value in shape.items():
         _require(value is None or _is_integer(value, 1, 1 << 16), path, name, value, "null or an integer above 0")
-    bpe = _bpe(folder / _BPE)
+    below = folder / "bpe_tokenizer" / _BPE
+    bpe_path = below if below.is_file() else folder / _BPE
+    bpe = _bpe(bpe_path)
     largest = max(bpe.get_vocab().values(), default=-1)
     if largest >= vocab_size:
-        raise ValueError(f"{folder / _BPE} has the token id {largest}, and 'vocab_size' of {path} is {vocab_size}")
+        raise ValueError(f"{bpe_path} has the token id {largest}, and 'vocab_size' of {path} is {vocab_size}")
     return fast_codec.FastCodec(bpe, scale=scale, min_token=min_token, vocab_size=vocab_size, **shape)
 
 

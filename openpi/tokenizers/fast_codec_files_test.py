@@ -63,6 +63,15 @@ def test_fields_that_are_not_known_are_passed_over(folder):
     assert fast_codec_files.load(folder).scale == 10
 
 
+def test_the_bpe_may_lie_in_a_folder_of_its_own(folder):
+    (folder / "bpe_tokenizer").mkdir()
+    (folder / BPE).rename(folder / "bpe_tokenizer" / BPE)
+    assert fast_codec_files.load(folder).encode(CHUNKS) == CODEC.encode(CHUNKS)
+    change(folder / PROCESSOR, ("vocab_size",), 299)
+    with pytest.raises(ValueError, match="bpe_tokenizer/tokenizer.json has the token id 299"):
+        fast_codec_files.load(folder)
+
+
 @pytest.mark.parametrize(
     ("file", "path", "value"),
     [
