@@ -64,7 +64,8 @@ def restore_params(
     dtypes = [_dtype(stored[path], leaves[path], dtype) for path in paths]
     shardings = [getattr(leaves[path], "sharding", None) or sharding for path in paths]
     arrays = _read(params_dir, [stored[path] for path in paths], dtypes, shardings, in_flight_bytes)
-    return traverse_util.unflatten_dict({path: arrays[paths.index(path)] for path in leaves if path in stored}, sep="/")
+    restored = dict(zip(paths, arrays, strict=True))
+    return traverse_util.unflatten_dict({path: restored[path] for path in leaves if path in restored}, sep="/")
 
 
 def parameters(params_dir: str | pathlib.Path) -> dict[str, stored_tree.StoredArray]:

@@ -20,7 +20,10 @@ DAMAGE = (ValueError, LookupError, OSError, TypeError, AttributeError, RuntimeEr
 
 _OCDBT_MANIFEST = "manifest.ocdbt"
 _INDEX_CACHE_BYTES = 64 << 20
-_TENSORSTORE_APPENDS = re.compile(r"\s*\[(tensorstore_spec|source locations)=.*", re.DOTALL)
+# Where the store lies, which the error says anyway; the spec, and places in TensorStore's own source.
+_TENSORSTORE_ADDS = re.compile(
+    r' in OCDBT database at local file "[^"]*"|\s*\[(tensorstore_spec|source locations)=.*', re.DOTALL
+)
 _STORED_AS_ARRAY = ("jax.Array", "np.ndarray", "scalar")
 
 # Weights hardly compress. Metadata that claims this many times what the files hold would only make us allocate.
@@ -79,7 +82,8 @@ def open_arrays(tree_dir: str | pathlib.Path) -> dict[str, StoredArray]:
 
 def damaged(tree_dir: str | pathlib.Path, reason: BaseException | str) -> ValueError:
     """The error for a checkpoint that cannot be read, in one line."""
-    lines = _TENSORSTORE_APPENDS.sub("", str(reason)).strip().splitlines()
+    text = _TENSORSTORE_ADDS.sub("", str(reason)).replace(f"{pathlib.Path(tree_dir).absolute()}/", "")
+    lines = text.strip().splitlines()
     said = (lines[0] if lines else type(reason).__name__)[:300]
     return ValueError(f"damaged checkpoint {tree_dir}: {said}; copy or train it again")
 
@@ -103,7 +107,7 @@ def _spec(tree_dir: pathlib.Path, keys: list[str], description: dict[str, Any]) 
     name = ".".join(keys)
     if "/" in name or not name:
         raise ValueError(f"its tree has an array named {name!r}")
-    root = tree_dir.resolve()
+    root = tree_dir.absolute()
     if (tree_dir / _OCDBT_MANIFEST).exists():
         kvstore = {
             "driver": "ocdbt",
