@@ -15,9 +15,9 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.models import attention_mask, gemma, image_tokens, posemb, preprocess, siglip
+from openpi.models import attention_mask, flow, gemma, image_tokens, posemb, preprocess, siglip
 from openpi.models import observation as observation_lib
 
 Params: TypeAlias = dict[str, Any]
@@ -155,12 +155,12 @@ def compute_loss(
         noise = jax.random.normal(noise_rng, (*draws, *actions.shape))
     if time is None:
         time = jax.random.beta(time_rng, 1.5, 1, (*draws, actions.shape[0])) * 0.999 + 0.001
-    x_t = time[..., None, None] * noise + (1 - time[..., None, None]) * actions
-    u_t = noise - actions
+    x_t, u_t = flow.interpolate(actions, noise, time)
 
     prefix_tokens = embed_prefix(config, params, observation)
     if num_draws == 1:
-        v_t = _joint_velocity(config, params, prefix_tokens, embed_suffix(config, params, observation.state, x_t, time))
+        suffix_tokens = embed_suffix(config, params, observation.state, x_t, time)
+        v_t = joint_velocity(config, params, prefix_tokens, suffix_tokens)
         return jnp.mean(jnp.square(v_t - u_t), axis=-1)
     prefix = encode_prefix(config, params, prefix_tokens)
     v_t = jax.vmap(lambda x, t: predict_velocity(config, params, prefix, observation.state, x, t))(x_t, time)
@@ -173,7 +173,7 @@ def sample_actions(
     rng: Key[Array, ""],
     observation: observation_lib.Observation,
     *,
-    num_steps: int = 10,
+    num_steps: int | Int[Array, ""] = 10,
     noise: Float[Array, "B H A"] | None = None,
 ) -> Float[Array, "B H A"]:
     """Action chunks by Euler integration of the flow, float32.
@@ -187,24 +187,19 @@ def sample_actions(
         noise: where to start; standard normal when None.
 
     Raises:
-        ValueError: when a camera is missing, or the state does not have the model's width.
+        ValueError: when a camera is missing, the state does not have the model's width, or there is no step.
     """
     _check_inputs(config, observation)
     observation = _preprocess(config, None, observation)
     prefix = encode_prefix(config, params, embed_prefix(config, params, observation))
     if noise is None:
         noise = jax.random.normal(rng, (observation.state.shape[0], config.action_horizon, config.action_dim))
-    dt = -1.0 / num_steps
 
-    def step(carry):
-        x_t, time = carry
+    def velocity(x_t, time):
         batch_time = jnp.broadcast_to(time, x_t.shape[:1])
-        v_t = predict_velocity(config, params, prefix, observation.state, x_t, batch_time)
-        return x_t + dt * v_t, time + dt
+        return predict_velocity(config, params, prefix, observation.state, x_t, batch_time)
 
-    # Half a step of slack: float32 time does not end at exactly 0.
-    x_0, _ = jax.lax.while_loop(lambda carry: carry[1] >= -dt / 2, step, (noise, jnp.float32(1.0)))
-    return x_0
+    return flow.integrate(velocity, noise, num_steps)
 
 
 def embed_prefix(config: Pi0Config, params: Params, observation: observation_lib.Observation) -> Tokens:
@@ -273,21 +268,33 @@ def predict_velocity(
         [None, suffix.cond],
         prefix.kv_cache,
     )
-    return _linear(params["action_out_proj"], out[:, -config.action_horizon :])
+    return _velocity(config, params, out)
 
 
-def _joint_velocity(config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens) -> Float[Array, "B H A"]:
+def joint_velocity(config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens) -> Float[Array, "B H A"]:
     """As `predict_velocity`, with prefix and suffix in one pass."""
+    _, out = encode_jointly(config, params, prefix, suffix)
+    return _velocity(config, params, out)
+
+
+def encode_jointly(
+    config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens
+) -> tuple[Float[Array, "B P D"], Float[Array, "B S D"]]:
+    """Runs both experts over prefix and suffix together: what they make of their tokens, behind the final norms."""
     input_mask = jnp.concatenate([prefix.mask, suffix.mask], axis=1)
     ar_mask = jnp.concatenate([prefix.ar_mask, suffix.ar_mask])
-    (_, out), _ = _gemma(config).apply(
+    outputs, _ = _gemma(config).apply(
         {"params": params["PaliGemma"]["llm"]},
         [prefix.embedded, suffix.embedded],
         jnp.cumsum(input_mask, axis=1) - 1,
         attention_mask.make_attn_mask(input_mask, ar_mask),
         [None, suffix.cond],
     )
-    return _linear(params["action_out_proj"], out[:, -config.action_horizon :])
+    return tuple(outputs)
+
+
+def _velocity(config: Pi0Config, params: Params, suffix_out: Float[Array, "B S D"]) -> Float[Array, "B H A"]:
+    return _linear(params["action_out_proj"], suffix_out[:, -config.action_horizon :])
 
 
 def _preprocess(config, rng, observation, augmentation="none"):
