@@ -119,6 +119,9 @@ def _bpe(path: pathlib.Path) -> tokenizers.Tokenizer:
         kind = part.get("type") if isinstance(part, dict) else None
         _require(kind == expected, path, f"{name}.type", kind, f"{expected!r}")
     _require(fields.get("normalizer") is None, path, "normalizer", fields.get("normalizer"), "null")
+    for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
+        value = fields["model"].get(name)
+        _require(not value, path, f"model.{name}", value, "null")
     spaces = fields["pre_tokenizer"].get("add_prefix_space")
     _require(spaces is False, path, "pre_tokenizer.add_prefix_space", spaces, "false")
     try:

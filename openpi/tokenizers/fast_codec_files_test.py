@@ -80,6 +80,8 @@ def test_the_bpe_may_lie_in_a_folder_of_its_own(folder):
         *((PROCESSOR, ("vocab_size",), value) for value in (None, 0, "2048", 2**40)),
         *((PROCESSOR, (name,), value) for name in ("time_horizon", "action_dim") for value in (0, 1.0, 10**9)),
         (BPE, ("model", "type"), "WordPiece"),
+        *((BPE, ("model", name), "x") for name in ("continuing_subword_prefix", "end_of_word_suffix")),
+        (BPE, ("model", "dropout"), 0.5),  # tokens would differ from call to call
         (BPE, ("pre_tokenizer",), None),
         (BPE, ("pre_tokenizer", "add_prefix_space"), True),
         (BPE, ("decoder", "type"), "Metaspace"),
