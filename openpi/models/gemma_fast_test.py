@@ -113,23 +113,48 @@ def test_queries_stay_float32():
 
 
 def test_steps_equal_one_pass():
-    """A cache written step by step holds, and gives, what one pass over all tokens does; what lies behind is not read."""
+    """A cache written step by step holds, and gives, what one pass over all tokens does; free slots are not read."""
     case = CASES[0]
     model, arrays = build(case), golden.load(f"modules/{case}")
     params, tokens = golden.subtree(arrays, "params"), arrays["in/tokens"]
-    x = model.apply({"params": params}, tokens, method="embed")
-    positions, mask = causal(x)
-    whole, full = gemma_fast.prefill(model, params, x, positions, mask, 1)
-    out, cache = gemma_fast.prefill(model, params, x[:, :3], positions[:, :3], mask[:, :3, :3], LENGTH - 2)
-    cache = cache.replace(k=cache.k.at[:, :, 3:].set(1e3), v=cache.v.at[:, :, 3:].set(1e3))
-    outs = [out]
-    step = jax.jit(lambda x, positions, cache: gemma_fast.step(model, params, x, positions, visible, cache))
-    visible = jnp.ones((2, LENGTH + 1), bool)
-    for t in range(3, LENGTH):
-        out, cache = step(x[:, t : t + 1], positions[:, t : t + 1], cache)
-        outs.append(out)
-    np.testing.assert_allclose(jnp.concatenate(outs, axis=1), whole, **TOLERANCE)
-    np.testing.assert_allclose(cache.k[:, :, :LENGTH], full.k[:, :, :LENGTH], **TOLERANCE)
-    np.testing.assert_allclose(cache.v[:, :, :LENGTH], full.v[:, :, :LENGTH], **TOLERANCE)
-    assert cache.index == LENGTH
-    assert (cache.k[:, :, LENGTH:] == 1e3).all()
+
+    @jax.jit
+    def run():
+        x = model.apply({"params": params}, tokens, method="embed")
+        positions, mask = causal(x)
+        whole = gemma_fast.prefill(model, params, x, positions, mask, 1)
+        out, cache = gemma_fast.prefill(model, params, x[:, :3], positions[:, :3], mask[:, :3, :3], LENGTH - 2)
+        cache = cache.replace(k=cache.k.at[:, :, 3:].set(1e3), v=cache.v.at[:, :, 3:].set(1e3))
+
+        def step(cache, args):
+            x, position = args
+            visible = jnp.ones((2, LENGTH + 1), bool)
+            out, cache = gemma_fast.step(model, params, x[:, None], position[:, None], visible, cache)
+            return cache, out[:, 0]
+
+        cache, outs = jax.lax.scan(step, cache, (x.swapaxes(0, 1)[3:], positions.T[3:]))
+        return whole, (jnp.concatenate([out, outs.swapaxes(0, 1)], axis=1), cache)
+
+    (whole, full), (out, cache) = run()
+    np.testing.assert_allclose(out, whole, **TOLERANCE)
+    assert cache.index == full.index == LENGTH
+    for name in ("k", "v"):
+        got, expected = getattr(cache, name), getattr(full, name)
+        np.testing.assert_allclose(got[:, :, :LENGTH], expected[:, :, :LENGTH], **TOLERANCE, err_msg=name)
+        assert (got[:, :, LENGTH:] == 1e3).all()
+
+
+def test_the_cache_is_written_in_place():
+    case, slots = CASES[0], 5000
+    model, params = build(case, remat=True), golden.subtree(golden.load(f"modules/{case}"), "params")
+    config = model.configs[0]
+    shape = jax.ShapeDtypeStruct((config.depth, 1, slots, config.num_kv_heads, config.head_dim), jnp.float32)
+
+    def fill(cache):
+        x, mask = jnp.ones((1, 1, config.width)), jnp.ones((1, slots), bool)
+        step = lambda _, cache: gemma_fast.step(model, params, x, jnp.full((1, 1), cache.index), mask, cache)[1]
+        return jax.lax.fori_loop(0, slots, step, cache)
+
+    compiled = jax.jit(fill).lower(gemma_fast.Cache(shape, shape, jax.ShapeDtypeStruct((), jnp.int32))).compile()
+    keys_and_values = 2 * shape.size * shape.dtype.itemsize
+    assert compiled.memory_analysis().temp_size_in_bytes < keys_and_values  # no second cache
