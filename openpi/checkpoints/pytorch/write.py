@@ -73,6 +73,7 @@ def write_leaves(
         for path, array in arrays:
             for part in by_path.pop(path):
                 writer.write(names.spell(part.name, layout), axes.forward(part.equation, array[part.at]))
+            del array  # before the next is loaded
     if by_path:
         raise ValueError(f"{next(iter(by_path))} never came")
 
