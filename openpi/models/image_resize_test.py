@@ -3,14 +3,17 @@ import pytest
 
 from openpi.models import golden, image_resize
 
-ARRAYS = golden.load("images/resize")
+ARRAYS = golden.load("images/resize")  # of the results every third row, and every seventh of jax224
 
 
 @pytest.mark.parametrize("case", sorted({name.split("/")[0] for name in ARRAYS}))
 def test_golden(case):
     images, expected = ARRAYS[f"{case}/in"], ARRAYS[f"{case}/out"]
-    got = image_resize.resize_with_pad(images, *expected.shape[-3:-1])
+    height, width = map(int, ARRAYS[f"{case}/size"])
+    got = image_resize.resize_with_pad(images, height, width)
+    assert got.shape == (*images.shape[:-3], height, width, 3)
     assert got.dtype == expected.dtype
+    got = got[..., :: 7 if case == "jax224" else 3, :, :]
     if got.dtype == np.uint8:
         assert np.abs(np.asarray(got, int) - expected).max() <= 1  # rounding ties
     else:

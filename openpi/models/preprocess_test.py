@@ -20,6 +20,8 @@ def test_golden():
         np.testing.assert_allclose(got.images[key][: len(expected)], expected, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(got.image_masks[key], arrays[f"out/image_mask/{key}"])
     np.testing.assert_array_equal(got.state, arrays["in/state"])
+    as_float = given().images["base_0_rgb"][:, ::6]
+    np.testing.assert_allclose(as_float, arrays["out/from_dict_float/base_0_rgb"], rtol=1e-6, atol=1e-6)
 
 
 def test_selects_cameras_in_order():

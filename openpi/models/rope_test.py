@@ -13,6 +13,9 @@ def test_golden(case):
     got = rope.apply_rope(jnp.asarray(arrays["x"], jnp.bfloat16), arrays["positions"])
     assert got.dtype == jnp.bfloat16
     np.testing.assert_allclose(got.astype(np.float32), arrays["out_bf16_input"], rtol=1e-2, atol=1e-2)
+    # pi0-FAST takes the result in float32.
+    got = rope.apply_rope(jnp.asarray(arrays["x"], jnp.bfloat16).astype(jnp.float32), arrays["positions"])
+    np.testing.assert_allclose(got, arrays["out_bf16_input_fast_variant"], rtol=1e-4, atol=1e-4)
 
 
 def test_dot_products_depend_on_relative_positions_only():
