@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from openpi.checkpoints import layout, merge, paligemma, restore
+from openpi.checkpoints import merge, paligemma, restore
 from openpi.checkpoints.pytorch import read as pytorch_read
 from openpi.config import schema
 
@@ -15,19 +15,28 @@ _LOGGER = logging.getLogger("openpi")
 
 
 class _Kind(NamedTuple):
-    """A kind of weights: how a file or folder of it is read, and which of the model's paths it need not hold."""
+    """A kind of weights: how the model's part of it is read, and which of the model's paths it need not hold."""
 
     read: Callable[[pathlib.Path, dict[str, Any]], dict[str, Any]]
     fresh: str  # regular expression: what begins at random if it is not there; anything else is an error
 
 
+_ADAPTERS = ".*lora.*"
+
+
+def _read_checkpoint(path: pathlib.Path, expected: dict[str, Any]) -> dict[str, Any]:
+    dtype = restore.EXPECTED_DTYPES
+    return restore.restore_params(path, expected=expected, missing=_ADAPTERS, dtype=dtype)
+
+
+def _read_pytorch(path: pathlib.Path, expected: dict[str, Any]) -> dict[str, Any]:
+    return pytorch_read.read_params(path, expected=expected, dtype=pytorch_read.EXPECTED_DTYPES)
+
+
 _KINDS = {
-    # A checkpoint of ours or a published one.
-    "checkpoint": _Kind(lambda path, expected: restore.restore_params(layout.find_params_dir(path)), ".*lora.*"),
-    # The published PyTorch layouts of pi0 and pi0.5.
-    "pytorch": _Kind(lambda path, expected: pytorch_read.read_params(path, expected=expected), ".*lora.*"),
-    # The vision-language model alone; what it lacks begins at random.
-    "paligemma": _Kind(paligemma.read_params, ".*"),
+    "checkpoint": _Kind(_read_checkpoint, _ADAPTERS),  # of ours, or published
+    "pytorch": _Kind(_read_pytorch, _ADAPTERS),  # the published layouts of pi0 and pi0.5
+    "paligemma": _Kind(paligemma.read_params, ".*"),  # the vision-language model alone
 }
 
 

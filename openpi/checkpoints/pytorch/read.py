@@ -10,6 +10,7 @@ from flax import traverse_util
 from openpi.checkpoints.pytorch import axes, mapping, names, table, tensor_file
 
 FILE = "model.safetensors"
+EXPECTED_DTYPES = "expected"
 # Heads are flattened in PyTorch, so that their number cannot be seen there: our files say it in these entries of the
 # header. The published models: So400m's heads have 72 dims, and Gemma has one key/value head.
 TOWER_HEAD_DIM = "openpi.tower_head_dim"
@@ -32,7 +33,7 @@ def read_params(
     Args:
       path: a safetensors file, or the folder that holds `model.safetensors`.
       expected: the model's tree; leaves have `shape`. None: as the file has it. LoRA adapters in it are left out.
-      dtype: what all parameters are cast to; None keeps the stored types.
+      dtype: what all parameters are cast to; None keeps the stored types; EXPECTED_DTYPES takes those of `expected`.
 
     Returns:
       A nested dict of numpy arrays.
@@ -41,8 +42,13 @@ def read_params(
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, or of another model than `expected`: one line with the first names that differ.
     """
+    dtypes = {}
+    if dtype is EXPECTED_DTYPES:
+        if expected is None:
+            raise ValueError("dtype is EXPECTED_DTYPES, but expected is None; give the model's tree")
+        dtypes = {leaf: spec.dtype for leaf, spec in traverse_util.flatten_dict(expected, sep="/").items()}
     with Weights(path, expected=expected) as weights:
-        flat = {leaf: weights.read(leaf, dtype) for leaf in weights.shapes}
+        flat = {leaf: weights.read(leaf, dtypes.get(leaf, dtype)) for leaf in weights.shapes}
     return traverse_util.unflatten_dict(flat, sep="/")
 
 

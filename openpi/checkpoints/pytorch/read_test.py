@@ -65,6 +65,16 @@ def test_dtypes(tmp_path):
     assert {leaf.dtype for leaf in jax.tree.leaves(wide)} == {np.dtype(np.float32)}
 
 
+def test_dtypes_of_the_model(tmp_path):
+    path = save(tmp_path / "x.safetensors", tiny.state_dict("pi0"))
+    narrow = lambda leaf, spec: jax.ShapeDtypeStruct(spec.shape, np.float16 if "mlp" in str(leaf) else np.float32)
+    expected = jax.tree_util.tree_map_with_path(narrow, tiny.shapes("pi0"))
+    loaded = read.read_params(path, expected=expected, dtype=read.EXPECTED_DTYPES)
+    assert_equal(loaded, jax.tree.map(lambda leaf, spec: leaf.astype(spec.dtype), tiny.params("pi0"), expected))
+    with pytest.raises(ValueError, match="EXPECTED_DTYPES, but expected is None"):
+        read.read_params(path, dtype=read.EXPECTED_DTYPES)
+
+
 def test_adapters_are_left_to_the_caller(tmp_path):
     path = save(tmp_path / "x.safetensors", tiny.state_dict("pi0"))
     shapes = traverse_util.flatten_dict(tiny.shapes("pi0"), sep="/")
