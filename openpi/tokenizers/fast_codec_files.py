@@ -66,7 +66,7 @@ def save(codec: fast_codec.FastCodec, directory: str | os.PathLike, *, overwrite
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         new, old = pathlib.Path(scratch) / "new", pathlib.Path(scratch) / "old"
         new.mkdir()
-        for name, text in _contents(codec).items():
+        for name, text in contents(codec).items():
             (new / name).write_text(text, encoding="utf-8")
         if folder.exists():
             folder.rename(old)
@@ -87,7 +87,8 @@ def check_free(directory: str | os.PathLike, *, overwrite: bool) -> None:
         raise FileExistsError(f"{folder} is there already: remove it, give another folder, or overwrite it")
 
 
-def _contents(codec: fast_codec.FastCodec) -> dict[str, str]:
+def contents(codec: fast_codec.FastCodec) -> dict[str, str]:
+    """The files of a codec: name → text."""
     processor = {
         "processor_class": "UniversalActionProcessor",
         "auto_map": {"AutoProcessor": _PUBLISHED},
