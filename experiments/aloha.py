@@ -1,7 +1,9 @@
 """ALOHA: two 6-joint arms with grippers, 14 actions.
 
---config=experiments/aloha.py              a small pi0 from scratch on the simulated reach task (minutes on a CPU)
---config=experiments/aloha.py:pi0_aloha    one of the released configurations below
+--config=experiments/aloha.py                     a small pi0 from scratch on the simulated reach task (minutes on a CPU)
+--config=experiments/aloha.py:aloha_reach_pi05    the same with a small pi0.5
+--config=experiments/aloha.py:aloha_reach_fast    the same with a small pi0-FAST, whose action codec is trained first
+--config=experiments/aloha.py:pi0_aloha           one of the released configurations below
 """
 
 from ml_collections import config_dict
@@ -27,13 +29,34 @@ def get_config(variant: str = "") -> config_dict.ConfigDict:
 
 
 def _aloha_reach():
-    config = schema.base_config("aloha_reach")
-    config.model = schema.pi0_model(language="small", expert="small", siglip="small/28")
+    return _reach("aloha_reach", schema.pi0_model(language="small", expert="small", siglip="small/28"), max_token_len=8)
+
+
+def _aloha_reach_pi05():
+    model = schema.pi05_model(language="small", expert="small", siglip="small/28")
+    config = _reach("aloha_reach_pi05", model, max_token_len=80)  # 73 tokens: the prompt and 14 numbers
+    config.data.use_quantile_norm = True
+    return config
+
+
+def _aloha_reach_fast():
+    model = schema.pi0_fast_model(language="small", siglip="small/28")
+    config = _reach("aloha_reach_fast", model, max_token_len=160)  # prompt and state as pi0.5's, then the actions
+    config.data.use_quantile_norm = True
+    config.tokenizer.codec = ""
+    config.noise_draws = 1
+    config.sampling.max_decoding_steps = 96
+    return config
+
+
+def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
+    config = schema.base_config(name)
+    config.model = model
     config.model.update(
         dtype="float32",
         action_dim=14,
         action_horizon=10,
-        max_token_len=8,
+        max_token_len=max_token_len,
         vocab_size=2000,
         image_keys=("base_0_rgb",),
         augmentation="none",
@@ -104,6 +127,8 @@ _TUPPERWARE_PROMPT = "open the tupperware and put the food on the plate"
 
 _VARIANTS = {
     "aloha_reach": _aloha_reach,
+    "aloha_reach_pi05": _aloha_reach_pi05,
+    "aloha_reach_fast": _aloha_reach_fast,
     "pi0_aloha": lambda: _inference("pi0_aloha", schema.pi0_model()),
     "pi05_aloha": lambda: _inference("pi05_aloha", schema.pi05_model()),
     "pi0_aloha_towel": lambda: _inference("pi0_aloha_towel", schema.pi0_model(), "fold the towel"),

@@ -7,6 +7,7 @@
         params/                              Orbax PyTree {"params": tree}; the averages if EMA is on
         train_state/                         Orbax PyTree: step, optimizer state (and raw parameters if EMA is on)
         assets/<asset_id>/norm_stats.json
+        assets/action_codec/                 of pi0-FAST: the codec that it was trained with
         config/config.json                   the whole configuration: enough to serve the checkpoint
         data_iterator/state.json             where the data loader stood
 ```
@@ -19,6 +20,7 @@ import pathlib
 PARAMS = "params"
 TRAIN_STATE = "train_state"
 ASSETS = "assets"
+ACTION_CODEC = "action_codec"
 CONFIG = "config"
 DATA_ITERATOR = "data_iterator"
 
@@ -98,10 +100,16 @@ def norm_stats_dir(step_dir: str | pathlib.Path, asset_id: str) -> pathlib.Path:
     return assets / asset_id
 
 
+def codec_dir(step_dir: str | pathlib.Path) -> pathlib.Path | None:
+    """The folder of the action codec that the checkpoint holds; None if it holds none, as published ones."""
+    folder = pathlib.Path(step_dir) / ASSETS / ACTION_CODEC
+    return folder if folder.is_dir() else None
+
+
 def _local(path: str | pathlib.Path) -> pathlib.Path:
     if "://" in str(path):
         raise FileNotFoundError(
-            f"{path} is remote; copy the folder to this machine (e.g. `gsutil -m cp -r {path} .`) and give its local path"
+            f"{path} is a URL; fetch it (`tools/bazel run //openpi/checkpoints/assets:fetch -- {path}`) and give the path that prints"
         )
     return pathlib.Path(path).expanduser().absolute()
 

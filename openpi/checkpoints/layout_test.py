@@ -38,7 +38,7 @@ def test_not_a_checkpoint(tmp_path):
             layout.find_step_dir(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
         assert "\n" not in str(error.value)
-    with pytest.raises(FileNotFoundError, match="gsutil"):
+    with pytest.raises(FileNotFoundError, match="assets:fetch -- gs://"):
         layout.find_params_dir("gs://openpi-assets/checkpoints/pi0_base/params")
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from openpi.config import build_transforms, load
+from openpi.config import build_transforms, load, schema
 from openpi.normalization import norm_stats
+from openpi.tokenizers import fast_codec_files, fast_codec_fit
 
 DIM = 14
 
@@ -89,7 +90,7 @@ def test_the_task_becomes_the_prompt_when_repack_keeps_it():
 
 def test_statistics_are_of_relative_actions_before_normalization():
     sample = row()
-    out = build_transforms.build(small_config()).statistics()(sample)
+    out = build_transforms.statistics(small_config())(sample)
     joints = [i for i in range(DIM) if i not in (6, 13)]
     state, actions = sample["observation.state"], sample["action"]
     np.testing.assert_allclose(out["actions"][:, joints], actions[:, joints] - state[joints], rtol=1e-6)
@@ -98,6 +99,7 @@ def test_statistics_are_of_relative_actions_before_normalization():
 
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENPI_OFFLINE", "1")
     with pytest.raises(FileNotFoundError, match=r"paligemma_tokenizer\.model"):
         build_transforms.build(load.load("experiments/aloha.py:pi0_aloha_sim"))
 
@@ -105,3 +107,29 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
 def test_the_asset_id_falls_back_to_the_dataset():
     assert build_transforms.asset_id(load.load("experiments/aloha.py")) == "openpi/aloha_reach"
     assert build_transforms.asset_id(load.load("experiments/aloha.py:pi0_aloha")) == "trossen"
+
+
+def test_a_chunk_goes_through_pi0_fast_as_tokens_and_comes_back(tmp_path):
+    rows = [row(seed) for seed in range(40)]
+    for sample in rows:
+        sample["action"] = sample["observation.state"] + np.cumsum(sample["action"], axis=0) / 10
+    config = small_config(adapt_to_pi=False)
+    config.model = schema.pi0_fast_model(language="small", siglip="small/28")
+    config.model.update(action_horizon=10, action_dim=DIM, max_token_len=400, image_keys=("base_0_rgb",))
+    config.tokenizer.codec = str(tmp_path / "codec")
+    normalized = build_transforms.normalized(config, stats())
+    chunks = [normalized(sample)["actions"] for sample in rows]
+    fast_codec_files.save(fast_codec_fit.fit(chunks), tmp_path / "codec")
+
+    transforms = build_transforms.build(config)
+    out = transforms.training(stats())(rows[0])
+    assert out["state"].shape == (DIM,)
+    answer = out["tokenized_prompt"][out["token_ar_mask"] == 1]
+    result = transforms.inference_output(stats())({"state": out["state"], "actions": answer})
+    np.testing.assert_allclose(result["actions"], rows[0]["action"], atol=0.3)
+    bare = {"state": rows[0]["observation.state"], "images": {"cam_high": rows[0]["observation.images.cam_high"]}}
+    asked = transforms.inference_input(stats())(bare)
+    prefix = out["tokenized_prompt_mask"] & (out["token_ar_mask"] == 0)
+    np.testing.assert_array_equal(asked["tokenized_prompt"][prefix], out["tokenized_prompt"][prefix])
+    assert not asked["tokenized_prompt"][~prefix].any()
+    assert not asked["token_loss_mask"].any()

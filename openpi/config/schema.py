@@ -116,8 +116,14 @@ def base_config(name: str) -> ConfigDict:
             "name": name,
             "exp_name": "default",  # the run: <checkpoint_base_dir>/<name>/<exp_name>
             "model": pi0_model(),
-            # a SentencePiece file, or "small": the one shipped with openpi
-            "tokenizer": {"path": "gs://big_vision/paligemma_tokenizer.model", "vocab_size": 257152},
+            "tokenizer": {
+                "path": "gs://big_vision/paligemma_tokenizer.model",  # SentencePiece; "small": the one that openpi ships
+                "vocab_size": 257152,
+                "actions": "fast",  # how pi0-FAST writes actions: "fast"; for inference alone "binning" or "fsq"
+                # folder of the action codec of "fast" or "fsq"; "": trained on the dataset where statistics are computed too.
+                # A checkpoint that holds its codec is served with that one
+                "codec": "hf://physical-intelligence/fast",
+            },
             "data": aloha_data(),
             # where training starts: "none"; "checkpoint": path is a params directory; "pytorch": a safetensors file or
             # its folder; "paligemma": an .npz file, "" = the published one

@@ -8,6 +8,8 @@ CONFIG_TABLE = {
     name: ("experiments/aloha.py", name)
     for name in (
         "aloha_reach",
+        "aloha_reach_pi05",
+        "aloha_reach_fast",
         "pi0_aloha",
         "pi05_aloha",
         "pi0_aloha_towel",

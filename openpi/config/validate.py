@@ -8,6 +8,7 @@ _KINDS = {
     "model.augmentation": ("none", "published", "corrected"),
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
+    "tokenizer.actions": ("fast", "binning", "fsq"),
     "data.kind": ("lerobot",),
     "data.robot": ("aloha",),
     "data.generator": ("", "aloha_reach"),
@@ -60,6 +61,8 @@ def validate(config: schema.ConfigDict) -> None:
         raise ValueError(
             f"config.weights.kind={config.weights.kind!r} needs config.weights.path, the checkpoint to start from"
         )
+    if config.model.type == "pi0_fast" and config.noise_draws != 1:
+        raise ValueError(f"config.noise_draws={config.noise_draws}: pi0_fast learns without noise; set it to 1")
     _check_model(config.model)
 
 

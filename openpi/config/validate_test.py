@@ -20,6 +20,7 @@ from openpi.config import load, schema, validate
         ("model.augmentation", "correct", r"config.model.augmentation='correct' is unknown; did you mean 'corrected'"),
         ("model.expert.lora_rank", -1, r"config.model.expert.lora_rank=-1 must be at least 0"),
         ("model.type", "pi0_fast", r"type='pi0_fast' has no action expert: begin with schema.pi0_fast_model\(\)"),
+        ("tokenizer.actions", "fsk", r"config.tokenizer.actions='fsk' is unknown; did you mean 'fsq'"),
         ("sampling.temperature", -0.1, r"config.sampling.temperature=-0.1 must be at least 0"),
         ("sampling.max_decoding_steps", 0, r"config.sampling.max_decoding_steps=0 must be positive"),
         ("data.robot", "alohaa", r"config.data.robot='alohaa' is unknown; did you mean 'aloha'"),
@@ -43,6 +44,7 @@ def test_pi0_fast_has_one_expert():
     config = load.load("experiments/aloha.py").copy_and_resolve_references()
     with config.unlocked():
         config.model = schema.pi0_fast_model(language="small", siglip="small/28")
+    config.noise_draws = 1
     validate.validate(config)
     config.model.type = "pi05"
     with pytest.raises(ValueError, match=r"type='pi05' needs an action expert: begin with schema.pi05_model\(\)"):
@@ -56,4 +58,12 @@ def test_overwrite_and_resume_exclude_each_other():
     config = load.load("experiments/aloha.py")
     config.overwrite = config.resume = True
     with pytest.raises(ValueError, match="choose one"):
+        validate.validate(config)
+
+
+def test_pi0_fast_learns_without_noise():
+    config = load.load("experiments/aloha.py:aloha_reach_fast")
+    validate.validate(config)
+    config.noise_draws = 4
+    with pytest.raises(ValueError, match="config.noise_draws=4: pi0_fast learns without noise; set it to 1"):
         validate.validate(config)

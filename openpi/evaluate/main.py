@@ -20,7 +20,7 @@ import sys
 from absl import flags
 from absl import logging as absl_logging
 
-from openpi.checkpoints import layout
+from openpi.checkpoints import locate
 from openpi.client import action_chunk_broker, base_policy, websocket_client_policy
 from openpi.config import app, load, schema
 from openpi.evaluate import baselines, film, report, rollout
@@ -98,7 +98,7 @@ def _open_policy(config: schema.ConfigDict, stack: contextlib.ExitStack) -> tupl
             _HOST.value, _PORT.value, connect_timeout=_CONNECT_TIMEOUT.value
         )
         return f"server {_HOST.value}:{_PORT.value}", stack.enter_context(client)
-    step_dir = layout.find_step_dir(_CHECKPOINT.value)
+    step_dir = locate.find_step_dir(_CHECKPOINT.value)
     policy = create.create_policy(config, step_dir)
     policy.warmup()
     return f"checkpoint {step_dir.parent.name}/{step_dir.name}", policy

@@ -9,7 +9,7 @@ file that is there. Training reads that file, and every checkpoint carries a cop
 
 from absl import flags
 
-from openpi.config import app, build_transforms, schema
+from openpi.config import app, schema
 from openpi.norm_stats import table
 from openpi.normalization import norm_stats
 from openpi.trainer import data_source, norm_stats_source
@@ -25,11 +25,15 @@ def main(config: schema.ConfigDict | None) -> None:
         raise ValueError("statistics of which configuration? give --config=experiments/aloha.py or --config_name=NAME")
     if config.data.kind == "fake":
         raise ValueError("config.data.kind is 'fake': random data is not normalized and has no statistics")
+    if "://" in config.data.assets_dir:
+        raise ValueError(
+            f"config.data.assets_dir is {config.data.assets_dir}, from where released statistics are read; to compute your "
+            "own, set --config.data.assets_dir to a folder, or to nothing for the default"
+        )
     folder = norm_stats_source.directory(config)  # fails before the work, not after it
     config.data.cache_frames = False
     dataset = data_source.open_dataset(config)
-    transforms = build_transforms.build(config)
-    stats = norm_stats_source.compute(config, transforms, dataset, max_frames=_MAX_FRAMES.value)
+    stats = norm_stats_source.compute(config, dataset, max_frames=_MAX_FRAMES.value)
     print(table.render(stats, min_std=config.data.min_std))
     norm_stats.save(folder, stats)
     print(f"\nwritten to {folder / 'norm_stats.json'}")

@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import traverse_util
 
-from openpi.checkpoints import layout, merge, restore
+from openpi.checkpoints import layout, locate, restore
+from openpi.checkpoints.pytorch import read as pytorch_read
 from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.models import model as model_lib
 from openpi.normalization import norm_stats
@@ -29,7 +29,8 @@ def create_policy(
 
     Args:
       config: the configuration it was trained with; None takes the one in the checkpoint (published ones have none).
-      checkpoint_dir: a step folder, or a run folder (its latest step).
+      checkpoint_dir: a step folder, a run folder (its latest step), or a folder with `model.safetensors` (PyTorch's
+        format); a URL of one is fetched.
       default_prompt: for observations without one; None leaves the configuration's.
       num_steps: denoising steps (pi0, pi0.5), 1 to 100; None takes the configuration's.
       temperature: of drawn tokens (pi0-FAST), 0 for the likeliest; None takes the configuration's.
@@ -41,24 +42,26 @@ def create_policy(
       FileNotFoundError: it is not a checkpoint, or it lacks its configuration or norm stats.
       ValueError: its parameters are not those of the configuration's model.
     """
-    step_dir = layout.find_step_dir(checkpoint_dir)
+    step_dir = locate.find_step_dir(checkpoint_dir)
     config = load_config(step_dir) if config is None else config
     model_config = build_model.build(config.model)
     if params_dtype is None and config.model.dtype == "bfloat16":
         params_dtype = jax.numpy.bfloat16
     stats = _load_norm_stats(step_dir, config)
     params = _restore(step_dir, model_config, params_dtype)
-    return _assemble(config, params, stats, _sampling(config, num_steps, temperature), default_prompt, rng)
+    transforms = build_transforms.build(config, layout.codec_dir(step_dir))
+    return _assemble(config, params, stats, transforms, _sampling(config, num_steps, temperature), default_prompt, rng)
 
 
 def create_untrained_policy(
     config: schema.ConfigDict | None, checkpoint_dir: str | pathlib.Path, *, seed: int = 0
 ) -> policy.Policy:
     """Returns the policy of a checkpoint as before training: random parameters, the same transforms and statistics."""
-    step_dir = layout.find_step_dir(checkpoint_dir)
+    step_dir = locate.find_step_dir(checkpoint_dir)
     config = load_config(step_dir) if config is None else config
     params = jax.jit(model_lib.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
-    return _assemble(config, params, _load_norm_stats(step_dir, config), _sampling(config))
+    transforms = build_transforms.build(config, layout.codec_dir(step_dir))
+    return _assemble(config, params, _load_norm_stats(step_dir, config), transforms, _sampling(config))
 
 
 def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
@@ -68,7 +71,7 @@ def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
       FileNotFoundError: it is not a checkpoint, or one without a configuration.
       ValueError: the configuration cannot be read.
     """
-    path = layout.config_file(layout.find_step_dir(checkpoint_dir))
+    path = layout.config_file(locate.find_step_dir(checkpoint_dir))
     if not path.is_file():
         raise FileNotFoundError(
             f"checkpoint {path.parent.parent} has no {path.parent.name}/{path.name}; name its configuration with "
@@ -78,13 +81,12 @@ def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
 
 
 def _restore(step_dir: pathlib.Path, model_config: model_lib.Config, dtype) -> dict[str, Any]:
-    """The checkpoint's parameters that the model has; further ones are dropped."""
+    """The checkpoint's parameters that the model has, on the device; further ones are not read."""
     expected = jax.eval_shape(functools.partial(model_lib.init, model_config), jax.random.key(0))
-    known = traverse_util.flatten_dict(expected).keys()
-    flat = traverse_util.flatten_dict(restore.restore_params(step_dir / layout.PARAMS, dtype=dtype))
-    params = traverse_util.unflatten_dict({path: leaf for path, leaf in flat.items() if path in known})
-    merge.check(params, expected, what=f"the parameters of checkpoint {step_dir}")
-    return params
+    if pytorch_read.find_file(step_dir):
+        return pytorch_read.read_params(step_dir, expected=expected, dtype=dtype)
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return restore.restore_params(step_dir / layout.PARAMS, expected=expected, dtype=dtype, sharding=device)
 
 
 def _sampling(config, num_steps=None, temperature=None) -> request_options.RequestOptions:
@@ -94,8 +96,7 @@ def _sampling(config, num_steps=None, temperature=None) -> request_options.Reque
     )
 
 
-def _assemble(config, params, stats, sampling, default_prompt=None, rng=None) -> policy.Policy:
-    transforms = build_transforms.build(config)
+def _assemble(config, params, stats, transforms, sampling, default_prompt=None, rng=None) -> policy.Policy:
     return policy.Policy(
         build_model.build(config.model),
         params,

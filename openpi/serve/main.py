@@ -14,12 +14,12 @@ import sys
 from absl import flags
 from absl import logging as absl_logging
 
-from openpi.checkpoints import layout
+from openpi.checkpoints import locate
 from openpi.config import app, schema
 from openpi.policies import create, request_options
 from openpi.server import listen_socket, websocket_server
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint: a step folder, or a run folder for its latest step.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint: a step folder, or a run folder for its latest step; a URL (gs://, hf://) of one is fetched.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to serve on; 127.0.0.1 serves this machine only.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port to serve on; 0 chooses a free one.")
 _DEFAULT_PROMPT = flags.DEFINE_string("default_prompt", None, "Prompt for observations that have none.")
@@ -47,7 +47,7 @@ def main(config: schema.ConfigDict | None) -> int:
     logger.setLevel(logging.INFO)
     # What can fail at once is tried first: the port and the folder, before minutes of loading and compiling.
     listener = listen_socket.bind(_HOST.value, _PORT.value)
-    step_dir = layout.find_step_dir(_CHECKPOINT.value)
+    step_dir = locate.find_step_dir(_CHECKPOINT.value)
     logger.info("loading %s", step_dir)
     policy = create.create_policy(
         config,

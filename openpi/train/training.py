@@ -16,8 +16,10 @@ from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.data import collate, loader, prefetch
 from openpi.models import model as model_lib
 from openpi.models import observation
+from openpi.tokenizers import fast_codec_files
 from openpi.trainer import (
     build_optimizer,
+    codec_source,
     data_source,
     initial_weights,
     loop,
@@ -56,8 +58,9 @@ def train(config: schema.ConfigDict) -> int:
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size)
 
     dataset = data_source.open_dataset(config)
-    transforms = build_transforms.build(config)
-    stats = norm_stats_source.load_or_compute(config, transforms, dataset)
+    stats = norm_stats_source.load_or_compute(config, dataset)
+    codec_dir = codec_source.find_or_train(config, dataset, stats)
+    transforms = build_transforms.build(config, codec_dir)
     tasks = dict(enumerate(dataset.tasks)) if config.data.prompt_from_task else None
     transform = transforms.training(stats, tasks)
     with contextlib.ExitStack() as stack:
@@ -108,7 +111,7 @@ def train(config: schema.ConfigDict) -> int:
                 batches,
                 loop.Plan(config.num_train_steps, config.log_interval, config.save_interval),
                 stop=stop,
-                save=functools.partial(_save, run, config),
+                save=functools.partial(_save, run, config, _assets(config, codec_dir)),
                 writer=writer,
             )
             run.wait_until_finished()
@@ -178,16 +181,25 @@ def _saved_config(config: schema.ConfigDict) -> str:
     return json_file.dumps(saved)
 
 
-def _save(run, config: schema.ConfigDict, step: int, state: state_lib.TrainState, position) -> None:
-    params, train_state = state_lib.to_items(state)
+def _assets(config: schema.ConfigDict, codec_dir: pathlib.Path | None) -> dict[str, bytes]:
+    """What a checkpoint carries along, so that it can be served alone: file name -> content."""
     stats = norm_stats_source.directory(config) / "norm_stats.json"
+    assets = {f"{build_transforms.asset_id(config)}/norm_stats.json": stats.read_bytes()}
+    if codec_dir is not None:
+        files = fast_codec_files.contents(fast_codec_files.load(codec_dir))
+        assets |= {f"{layout.ACTION_CODEC}/{name}": text.encode() for name, text in files.items()}
+    return assets
+
+
+def _save(run, config: schema.ConfigDict, assets, step: int, state: state_lib.TrainState, position) -> None:
+    params, train_state = state_lib.to_items(state)
     manager.save(
         run,
         step,
         params=params,
         train_state=train_state,
         config=_saved_config(config),
-        assets={f"{build_transforms.asset_id(config)}/norm_stats.json": stats.read_bytes()},
+        assets=assets,
         data_iterator=json.dumps(position).encode(),
     )
 

@@ -1,5 +1,7 @@
 """Training in this process, on a dataset of 18 frames."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from flax import traverse_util
 
 from openpi.checkpoints import layout, restore
+from openpi.policies import aloha, create
 from openpi.train import training
 from openpi.trainer import metrics_writer, tiny_dataset
 
@@ -61,6 +64,24 @@ def test_resuming_gives_what_an_unbroken_run_gives(capsys):
     train(exp_name="broken", resume=True)
     assert "nothing to do" in capsys.readouterr().out
     assert snapshot(broken / "3") == before
+
+
+def test_pi0_fast_trains_a_codec_and_itself_and_its_checkpoint_is_served_alone(cwd):
+    run = train(variant="aloha_reach_fast", num_train_steps=2, sampling__max_decoding_steps=8)
+    losses = [line["loss"] for line in metrics_writer.read(run)]
+    assert losses[0] == pytest.approx(np.log(2000), rel=0.2)  # a model that knows nothing of 2000 pieces
+    assert losses[1] != losses[0]
+    shutil.rmtree(cwd / "assets")  # the checkpoint needs nothing beside it
+    policy = create.create_policy(None, run)
+    result = policy.infer(aloha.make_aloha_example())
+    assert result["actions"].shape == (4, 14)
+    assert np.isfinite(result["actions"]).all()
+    drawn = [policy.infer({**aloha.make_aloha_example(), "openpi": {"temperature": 9.0}}) for _ in range(2)]
+    assert all(np.isfinite(each["actions"]).all() for each in drawn)
+    with pytest.raises(
+        ValueError, match="pi0_fast draws tokens: it takes a temperature, but neither num_steps nor noise"
+    ):
+        policy.infer({**aloha.make_aloha_example(), "openpi": {"num_steps": 3}})
 
 
 def test_the_seed_decides_everything():
@@ -132,8 +153,8 @@ def snapshot(folder):
     [
         ({"data__repo_id": ""}, ["config.data.repo_id is empty"]),
         ({"data__action_sequence_keys": ("actoin",)}, ["action_sequence_keys[0] is 'actoin'", "it has: "]),
-        ({"data__assets_dir": "gs://bucket/assets"}, ["gs://bucket/assets", "gsutil"]),
-        ({"weights__kind": "checkpoint", "weights__path": "gs://b/params"}, ["gs://b/params", "gsutil"]),
+        ({"data__assets_dir": "gs://bucket/assets"}, ["gs://bucket/assets", "offline"]),
+        ({"weights__kind": "checkpoint", "weights__path": "gs://b/params"}, ["gs://b/params", "offline"]),
         ({"batch_size": 64}, ["18 samples", "config.batch_size"]),
         ({"freeze": "("}, ["config.freeze='('"]),
         ({"freeze": ".*"}, ["nothing is left to train"]),
@@ -144,7 +165,8 @@ def snapshot(folder):
         ({"model__action_dim": 7}, ["14", "7"]),
     ],
 )
-def test_bad_input_is_one_line_and_starts_no_run(cwd, settings, words):
+def test_bad_input_is_one_line_and_starts_no_run(cwd, settings, words, monkeypatch):
+    monkeypatch.setenv("OPENPI_OFFLINE", "1")
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         train(**settings)
     for word in words:

@@ -13,11 +13,10 @@ import sys
 from absl import flags
 
 from openpi.config import app, build_transforms, schema
+from openpi.data import action_chunks
 from openpi.tokenizers import fast_codec_files, fast_codec_fit
-from openpi.train_fast import chunks as chunks_lib
 from openpi.train_fast import figures
 from openpi.trainer import data_source, norm_stats_source
-from openpi.transforms import normalize, transform
 
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write.")
 _VOCAB_SIZE = flags.DEFINE_integer(
@@ -46,10 +45,9 @@ def main(config: schema.ConfigDict | None) -> None:
     fast_codec_files.check_free(output, overwrite=_OVERWRITE.value)  # fails before the work, not after it
     config.data.cache_frames = False
     dataset = data_source.open_dataset(config)
-    transforms = build_transforms.build(config)
-    stats = norm_stats_source.load_or_compute(config, transforms, dataset)
-    normalized = transform.compose([transforms.statistics(), normalize.Normalize(stats, transforms.use_quantile_norm)])
-    chunks = chunks_lib.read(dataset, normalized, max_chunks=_MAX_CHUNKS.value)
+    stats = norm_stats_source.load_or_compute(config, dataset)
+    normalized = build_transforms.normalized(config, stats)
+    chunks = action_chunks.read(dataset, normalized, max_chunks=_MAX_CHUNKS.value)
     codec = fast_codec_fit.fit(
         chunks,
         scale=_SCALE.value,

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from openpi.checkpoints import merge, paligemma, restore
+from openpi.checkpoints import locate, merge, paligemma, restore
 from openpi.checkpoints.pytorch import read as pytorch_read
 from openpi.config import schema
 
@@ -51,24 +51,15 @@ def load(weights: schema.ConfigDict, expected: dict[str, Any]) -> dict[str, Any]
       A part of that tree: all but what the weights need not hold; empty for kind "none".
 
     Raises:
-      FileNotFoundError: there is nothing at `config.weights.path`, or it is on another machine.
+      FileNotFoundError: there is nothing at `config.weights.path`.
+      OSError: it is a URL, and cannot be fetched.
       ValueError: it is damaged, or of another model.
     """
     if weights.kind == "none":
         return {}
     kind = _KINDS[weights.kind]
-    path = _local(weights.path or _PALIGEMMA)
+    path = locate.local(weights.path or _PALIGEMMA)
     merged = merge.merge(kind.read(path, expected), expected, missing=kind.fresh)
     merge.check(merged, expected, what=f"the weights at {path}")
     _LOGGER.info("starting from the %s weights at %s", weights.kind, path)
     return merge.loaded_only(merged)
-
-
-def _local(path: str) -> pathlib.Path:
-    """Where `config.weights.path` lies on this machine."""
-    if "://" in path:
-        raise FileNotFoundError(
-            f"config.weights.path={path} is remote; copy it to this machine (e.g. `gsutil -m cp -r {path} .`) and give its "
-            "local path"
-        )
-    return pathlib.Path(path).expanduser().absolute()

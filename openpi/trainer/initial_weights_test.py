@@ -77,10 +77,12 @@ def test_paligemma(tmp_path):
     np.testing.assert_array_equal(loaded["PaliGemma"]["llm"]["embedder"]["input_embedding"], embedding)
 
 
-def test_weights_that_are_not_here(tmp_path):
+def test_weights_that_are_not_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENPI_OFFLINE", "1")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         load(tmp_path / "nothing", {"w": (2,)})
-    with pytest.raises(FileNotFoundError, match="gsutil -m cp -r gs://bucket/pi0/params"):
+    with pytest.raises(FileNotFoundError, match="gs://bucket/pi0/params is needed and this is offline"):
         load("gs://bucket/pi0/params", {"w": (2,)})
-    with pytest.raises(FileNotFoundError, match="gs://vertex-model-garden-paligemma-us/paligemma/pt_224.npz is remote"):
+    with pytest.raises(FileNotFoundError, match="gs://vertex-model-garden-paligemma-us/paligemma/pt_224.npz is needed"):
         load("", {"w": (2,)}, kind="paligemma")

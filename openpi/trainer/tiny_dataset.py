@@ -36,11 +36,15 @@ SETTINGS = {
 FLAGS = ("--config=experiments/aloha.py", *(f"--config.{field}={value}" for field, value in SETTINGS.items()))
 
 
-def config(**settings: Any) -> schema.ConfigDict:
-    """The configuration that FLAGS make, `settings` (field, with "__" for ".": value) changed."""
-    result = load.load("experiments/aloha.py")
+def config(variant: str = "aloha_reach", **settings: Any) -> schema.ConfigDict:
+    """The configuration that FLAGS make of a variant, `settings` (field, with "__" for ".": value) changed."""
+    result = load.load(f"experiments/aloha.py:{variant}")
     changed = {field.replace("__", "."): value for field, value in settings.items()}
-    result.update_from_flattened_dict(SETTINGS | changed)
+    if result.model.type == "pi0_fast":  # no expert, no noise
+        changed = {key: value for key, value in SETTINGS.items() if "expert" not in key} | {"noise_draws": 1} | changed
+    else:
+        changed = SETTINGS | changed
+    result.update_from_flattened_dict(changed)
     return result
 
 

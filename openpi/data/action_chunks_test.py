@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
+from openpi.data import action_chunks
 from openpi.data.lerobot import reader, recording
-from openpi.train_fast import chunks
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def transform(item):
 
 
 def test_a_chunk_a_frame_that_stays_in_its_episode(dataset):
-    got = chunks.read(dataset, transform)
+    got = action_chunks.read(dataset, transform)
     assert got.shape == (16, 3, 3) and got.dtype == np.float32
     ends = np.repeat([3, 10, 15], [4, 7, 5])
     for row in range(16):
@@ -29,10 +29,10 @@ def test_a_chunk_a_frame_that_stays_in_its_episode(dataset):
 
 
 def test_fewer_chunks_are_a_fixed_random_choice(dataset):
-    first, second = (chunks.read(dataset, transform, max_chunks=5) for _ in range(2))
+    first, second = (action_chunks.read(dataset, transform, max_chunks=5) for _ in range(2))
     assert first.shape == (5, 3, 3)
     np.testing.assert_array_equal(first, second)
-    everything = chunks.read(dataset, transform, max_chunks=1000)
+    everything = action_chunks.read(dataset, transform, max_chunks=1000)
     rows = [np.flatnonzero((everything == chunk).all((1, 2)))[0] for chunk in first]
     assert rows == sorted(set(rows)) != list(range(5))
 
@@ -49,7 +49,7 @@ def test_fewer_chunks_are_a_fixed_random_choice(dataset):
 )
 def test_wrong_data_is_one_clear_line(dataset, change, message):
     with pytest.raises(ValueError, match=message):
-        chunks.read(dataset, lambda item: change(transform(item)))
+        action_chunks.read(dataset, lambda item: change(transform(item)))
 
 
 def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):
@@ -59,5 +59,5 @@ def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):
 
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        chunks.read(dataset, transform)
+        action_chunks.read(dataset, transform)
         assert ("read: 100%" in stream.getvalue()) == shown
