@@ -39,7 +39,7 @@ def convert(
     """Converts weights of pi0 or pi0.5. Assets and the configuration beside them are copied.
 
     Args:
-      source: a checkpoint (a step folder or a run), or a safetensors file or the folder of one.
+      source: a checkpoint (a step folder or a run), or a safetensors file or the folder of one; a path or a URL.
       target: the new folder. It appears when all is written.
       to: in `LAYOUTS`.
       precision: in `dtypes.PRECISIONS`; None keeps the stored types.

@@ -2,8 +2,8 @@
 
     bazel run //openpi/checkpoints/pytorch:convert -- --from=CHECKPOINT --to=FOLDER --layout=lerobot
 
---from is a checkpoint (a step folder, or a run: its latest step), a .safetensors file or the folder of a model.safetensors;
-which one, and the layout of its names, is found out. --layout is what is written: `openpi` (the published PyTorch port's
+--from is a checkpoint (a step folder, or a run: its latest step), a .safetensors file or the folder of a model.safetensors,
+here or at a gs://, hf:// or https:// URL; which one, and the layout of its names, is found out. --layout is what is written: `openpi` (the published PyTorch port's
 model.safetensors and config.json), `lerobot` (LeRobot's policies), or `jax` (a checkpoint with params/). The assets and
 the configuration beside the weights are copied. Neither torch nor a copy of all weights in memory is needed.
 """
@@ -20,7 +20,9 @@ from openpi.checkpoints.pytorch import conversion, dtypes
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
-_FROM = flags.DEFINE_string("from", None, "What to read: a checkpoint, a .safetensors file, or the folder of one.")
+_FROM = flags.DEFINE_string(
+    "from", None, "What to read: a checkpoint, a .safetensors file, or the folder of one; a path or a URL."
+)
 _TO = flags.DEFINE_string("to", None, "The new folder. It appears when all is written.")
 _LAYOUT = flags.DEFINE_enum("layout", None, conversion.LAYOUTS, "What to write.")
 _PRECISION = flags.DEFINE_enum(

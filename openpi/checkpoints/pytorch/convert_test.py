@@ -47,6 +47,7 @@ def test_there_and_back(tmp_path):
         (("--from=x", "--to=y", "--layout=onnx"), 2, "--layout=onnx"),
         (("--from=x", "--to=y", "--layout=jax", "z"), 2, "unexpected argument 'z'"),
         (("--from=x", "--to=y", "--layout=jax"), 1, "no checkpoint at {cwd}/x: no such folder"),
+        (("--from=ftp://x/y", "--to=y", "--layout=jax"), 1, "ftp://x/y"),
         (("--from={checkpoint}", "--to=y", "--layout=openpi"), 1, "give it, e.g. --action_horizon=50"),
     ],
 )

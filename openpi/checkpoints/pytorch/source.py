@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import tqdm
 
-from openpi.checkpoints import array_reader, layout, restore, stored_tree
+from openpi.checkpoints import array_reader, layout, locate, restore, stored_tree
 from openpi.checkpoints.pytorch import read, tensor_file
 
 CONFIG_FILE = "config.json"
@@ -90,7 +90,8 @@ class Pytorch:
 
 
 def open_source(path: str | pathlib.Path) -> Checkpoint | Pytorch:
-    """The checkpoint or the PyTorch weights at `path`; errors as of either."""
+    """The checkpoint or the PyTorch weights at `path`, or at a URL, which is fetched first; errors as of either."""
+    path = locate.local(path)
     file = read.find_file(path)
     return Checkpoint(path) if file is None else Pytorch(file)
 
