@@ -1,28 +1,25 @@
-"""Reads stored arrays into host memory one after the other, with a bounded number of bytes on the way.
+"""Reads stored arrays into host memory, with a bounded number of bytes on the way.
 
 An array is read in boxes that follow its stored chunks, so that no chunk is decoded twice. A box is cast while it is
 copied to its place: there is never a second copy of an array, and not even one in its stored type.
 """
 
-import collections
-import dataclasses
 import itertools
 import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorstore as ts
-import tqdm
 
-from openpi.checkpoints import stored_tree
+from openpi.checkpoints import read_ahead, stored_tree
 
 IN_FLIGHT_BYTES = 1 << 30
 
 _BOX_BYTES = 64 << 20
-_BLOCK_COPIES = 2  # a block is in memory as it is on disk, and decoded
-_BAR_AFTER_S = 2.0
+_COPIES = 2  # a block is in memory as it is on disk, and decoded
+
+Box = tuple[slice, ...]
 
 
 def read(
@@ -46,23 +43,35 @@ def read(
     Raises:
       ValueError or others of `stored_tree.DAMAGE`: the files are not what the description says.
     """
-    bar = tqdm.tqdm(
-        total=sum(array.nbytes for array in arrays),
-        desc=title,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        delay=_BAR_AFTER_S,
-        disable=not sys.stderr.isatty(),
+    reads = itertools.chain.from_iterable(
+        _reads(array, np.dtype(dtype), in_flight_bytes) for array, dtype in zip(arrays, dtypes, strict=True)
     )
-    with bar:
-        window = _Window(in_flight_bytes, bar)
-        for array, dtype in zip(arrays, dtypes, strict=True):
-            yield from window.begin(array, np.dtype(dtype))
-        yield from window.drain()
+    total = sum(array.nbytes for array in arrays)
+    yield from filter(_is_array, read_ahead.run(reads, limit=in_flight_bytes, title=title, total=total))
 
 
-def boxes(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> list[tuple[slice, ...]]:
+def read_blocks(
+    groups: Sequence[Sequence[stored_tree.StoredArray]], *, title: str, in_flight_bytes: int = IN_FLIGHT_BYTES
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Yields pieces of arrays, in their stored types: no array is ever held as a whole.
+
+    Args:
+      groups: arrays of one shape that are read side by side, e.g. to compare them; a group may have one array.
+      title: of the progress bar.
+      in_flight_bytes: bound for the pieces being read.
+
+    Yields:
+      The index of the group, and the same piece of each of its arrays. Pieces of a group follow each other.
+
+    Raises:
+      ValueError or others of `stored_tree.DAMAGE`: as `read`.
+    """
+    reads = itertools.chain.from_iterable(_block_reads(index, group) for index, group in enumerate(groups))
+    total = sum(array.nbytes for group in groups for array in group)
+    yield from read_ahead.run(reads, limit=in_flight_bytes, title=title, total=total)
+
+
+def boxes(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> list[Box]:
     """Cuts an array into boxes of whole chunks, each of about 64 MiB, or one chunk if that is larger.
 
     Returns:
@@ -82,64 +91,56 @@ def boxes(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> lis
     ]
 
 
-class _Window:
-    """Reads in flight, oldest first, and what they hold in memory."""
-
-    def __init__(self, limit: int, bar: tqdm.tqdm):
-        self._limit = limit
-        self._bar = bar
-        self._used = 0
-        self._reads: collections.deque[_Read] = collections.deque()
-
-    def begin(self, array: stored_tree.StoredArray, dtype: np.dtype) -> Iterator[np.ndarray]:
-        """Starts to read an array; yields earlier ones that had to be finished to make room."""
-        host_bytes = array.size * dtype.itemsize
-        if host_bytes > self._limit // 2:  # not begun ahead of others: it may be the largest, which is beyond the limit
-            yield from self.drain()
-            host_bytes = 0
-        host = np.empty(array.shape, dtype)
-        parts = boxes(array.shape, array.chunks, array.dtype.itemsize)
-        if not parts:
-            self._reads.append(_Read(None, 0, 0, host))
-            return
-        target = ts.array(host)
-        source = array.store if dtype == array.dtype else ts.cast(array.store, ts.dtype(dtype))
-        for box in parts:
-            nbytes = math.prod(part.stop - part.start for part in box) * array.dtype.itemsize
-            held = _BLOCK_COPIES * nbytes
-            cost = held + (host_bytes if box is parts[0] else 0)
-            while self._reads and self._used + cost > self._limit:
-                yield from self._finish_oldest()
-            self._used += cost
-            future = target[box].write(source[box])
-            if box is parts[-1]:
-                self._reads.append(_Read(future, nbytes, held + host_bytes, host))
-            else:
-                self._reads.append(_Read(future, nbytes, held, None))
-
-    def drain(self) -> Iterator[np.ndarray]:
-        """Finishes all reads."""
-        while self._reads:
-            yield from self._finish_oldest()
-
-    def _finish_oldest(self) -> Iterator[np.ndarray]:
-        read = self._reads.popleft()
-        if read.future is not None:
-            read.future.result()
-        self._bar.update(read.nbytes)
-        released, whole = read.released, read.whole
-        del read
-        if whole is not None:
-            yield whole
-            del whole
-        self._used -= released
+def _reads(array: stored_tree.StoredArray, dtype: np.dtype, limit: int) -> Iterator[read_ahead.Read]:
+    """The reads of an array; of the last comes the array, of the others nothing."""
+    host = np.empty(array.shape, dtype)  # takes memory as it is filled
+    # A large array is not begun ahead of others: it may be the one that is beyond the limit.
+    large = host.nbytes > limit // 2
+    held = 0 if large else host.nbytes
+    parts = boxes(array.shape, array.chunks, array.dtype.itemsize)
+    if not parts:
+        yield read_ahead.Read(start=tuple, cost=0, release=0, nbytes=0, then=_giving(host))
+        return
+    source = array.store if dtype == array.dtype else ts.cast(array.store, ts.dtype(dtype))
+    target = ts.array(host)
+    for box in parts:
+        nbytes = _elements(box) * array.dtype.itemsize
+        first, last = box is parts[0], box is parts[-1]
+        yield read_ahead.Read(
+            start=_starting(target, source, box),
+            cost=_COPIES * nbytes + (held if first else 0),
+            release=_COPIES * nbytes + (held if last else 0),
+            nbytes=nbytes,
+            then=_giving(host if last else None),
+            alone=large and first,
+        )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Read:
-    """A box on its way: its bytes as stored, what its end releases, and its array if it is that array's last."""
+def _block_reads(index: int, group: Sequence[stored_tree.StoredArray]) -> Iterator[read_ahead.Read]:
+    itemsize = sum(array.dtype.itemsize for array in group)
+    chunks = tuple(math.lcm(*sizes) for sizes in zip(*(array.chunks for array in group), strict=True))
+    for box in boxes(group[0].shape, chunks, itemsize):
+        nbytes = _elements(box) * itemsize
+        yield read_ahead.Read(
+            start=lambda box=box: [array.store[box].read() for array in group],
+            cost=_COPIES * nbytes,
+            release=_COPIES * nbytes,
+            nbytes=nbytes,
+            then=lambda blocks: (index, blocks),
+        )
 
-    future: Any
-    nbytes: int
-    released: int
-    whole: np.ndarray | None
+
+def _starting(target: ts.TensorStore, source: ts.TensorStore, box: Box) -> Callable[[], list[Any]]:
+    return lambda: [target[box].write(source[box])]
+
+
+def _giving(host: np.ndarray | None) -> Callable[[list[Any]], np.ndarray | None]:
+    return lambda _: host
+
+
+def _is_array(value: np.ndarray | None) -> bool:
+    return value is not None
+
+
+def _elements(box: Box) -> int:
+    return math.prod(part.stop - part.start for part in box)

@@ -1,5 +1,5 @@
-import itertools
 import math
+import weakref
 
 import ml_dtypes
 import numpy as np
@@ -71,44 +71,33 @@ def test_reads_in_order_and_casts(tmp_path, in_flight_bytes, monkeypatch):
             assert got.dtype == wanted
 
 
-def test_bytes_in_flight_are_bounded(tmp_path, monkeypatch):
-    """Counts blocks between the start of their read and its end: many at once, never more than the bound allows."""
-    monkeypatch.setattr(array_reader, "_BOX_BYTES", MIB)
-    values = np.random.default_rng(0).integers(0, 255, (64, MIB // 4)).astype(np.float32)
-    arrays = [stored(tmp_path, values[at : at + 8], (1, MIB // 4), name=str(at)) for at in range(0, 64, 8)]
-    limit = 12 * MIB
-    in_flight, peak = 0, 0
-
-    class Counted:
-        def __init__(self, future):
-            self.future = future
-
-        def result(self):
-            nonlocal in_flight
-            self.future.result()
-            in_flight -= 1
-
-    class Target:
-        def __init__(self, store):
-            self.store = store
-
-        def __getitem__(self, box):
-            return Target(self.store[box])
-
-        def write(self, source):
-            nonlocal in_flight, peak
-            in_flight += 1
-            peak = max(peak, in_flight)
-            return Counted(self.store.write(source))
-
-    array = ts.array
-    monkeypatch.setattr(ts, "array", lambda host: Target(array(host)))
-    reader = array_reader.read(arrays, [np.float32] * 8, title="t", in_flight_bytes=limit)
-    for at, host in zip(itertools.count(0, 8), reader):
-        np.testing.assert_array_equal(host, values[at : at + 8])
+@pytest.mark.parametrize("in_flight_bytes", [1, 50_000, array_reader.IN_FLIGHT_BYTES])
+def test_an_array_is_let_go(tmp_path, in_flight_bytes):
+    """When the next one comes, nothing here holds those that the caller let go."""
+    arrays = [stored(tmp_path, np.full((64, 64), at, np.float32), (16, 64), name=str(at)) for at in range(5)]
+    gone = []
+    for host in array_reader.read(arrays, [np.float32] * 5, title="t", in_flight_bytes=in_flight_bytes):
+        assert [ref() is None for ref in gone] == [True] * len(gone)
+        gone.append(weakref.ref(host))
         del host
-    assert in_flight == 0
-    assert 3 <= peak <= limit // (2 * MIB)
+    assert len(gone) == 5
+
+
+def test_blocks_of_arrays_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_reader, "_BOX_BYTES", 400)
+    a = np.arange(60, dtype=np.float32).reshape(12, 5)
+    groups = [
+        [stored(tmp_path, a, (4, 5), "a"), stored(tmp_path, a.astype(np.int32) + 1, (3, 2), "b")],
+        [stored(tmp_path, np.zeros((0, 2), np.float32), (1, 1), "c")],
+        [stored(tmp_path, np.asarray(7.0, np.float32), (), "d")],
+    ]
+    read = list(array_reader.read_blocks(groups, title="t", in_flight_bytes=1))
+    assert [index for index, _ in read] == [0, 2]  # an array without elements has no piece
+    np.testing.assert_array_equal(read[0][1][0], a)
+    np.testing.assert_array_equal(read[0][1][1], a + 1)
+    monkeypatch.setattr(array_reader, "_BOX_BYTES", 50)
+    pieces = [blocks for index, blocks in array_reader.read_blocks(groups, title="t") if index == 0]
+    assert len(pieces) == 1  # (12, 10) is the least that follows the chunks of both
 
 
 def test_a_lost_block_is_an_error(tmp_path):

@@ -51,8 +51,13 @@ def recognise(tree: Mapping[str, Any]) -> ModelKind | None:
     ranks = {False: 0, True: 0}
     for path, leaf in tree.items():
         if _ADAPTER.fullmatch(path) and leaf.shape:
-            ranks[_EXPERT.fullmatch(path) is not None] = leaf.shape[-1]
+            ranks[is_expert(path)] = leaf.shape[-1]
     return ModelKind(*kind, language_lora_rank=ranks[False], expert_lora_rank=ranks[True])
+
+
+def is_expert(path: str) -> bool:
+    """Whether a parameter of the language transformer belongs to the action expert."""
+    return _EXPERT.fullmatch(path) is not None
 
 
 def mismatch(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:

@@ -141,12 +141,9 @@ def _read(
 ) -> list[Any]:
     arrays: list[Any] = []
     reader = array_reader.read(stored, dtypes, title="reading checkpoint", in_flight_bytes=in_flight_bytes)
-    try:
-        for host in reader:
-            arrays.append(_place(host, shardings[len(arrays)]))
-            del host  # before the next is read
-    except stored_tree.DAMAGE as error:
-        raise stored_tree.damaged(params_dir, error) from error
+    for host in stored_tree.naming(params_dir, reader):
+        arrays.append(_place(host, shardings[len(arrays)]))
+        del host  # before the next is read
     return arrays
 
 

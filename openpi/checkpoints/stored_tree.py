@@ -8,12 +8,15 @@ import json
 import math
 import pathlib
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorstore as ts
 
 from openpi.checkpoints import layout
+
+T = TypeVar("T")
 
 # What TensorStore, JSON and walking a tree raise on garbage.
 DAMAGE = (ValueError, LookupError, OSError, TypeError, AttributeError, RuntimeError, ArithmeticError)
@@ -78,6 +81,14 @@ def open_arrays(tree_dir: str | pathlib.Path) -> dict[str, StoredArray]:
     except DAMAGE as error:
         raise damaged(tree_dir, error) from error
     return found
+
+
+def naming(tree_dir: str | pathlib.Path, reading: Iterator[T]) -> Iterator[T]:
+    """Passes on what is read from a tree; what goes wrong with the reading becomes `damaged`."""
+    try:
+        yield from reading
+    except DAMAGE as error:
+        raise damaged(tree_dir, error) from error
 
 
 def damaged(tree_dir: str | pathlib.Path, reason: BaseException | str) -> ValueError:
