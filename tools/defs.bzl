@@ -5,6 +5,9 @@ load("@rules_python//python:defs.bzl", _py_binary = "py_binary", _py_library = "
 # sys.path without the script's own folder, so that a module beside it cannot shadow another by accident.
 _ENV = {"PYTHONSAFEPATH": "1"}
 
+# For tests that spend nearly all of their time in jax's compiler: the code need not be fast, but there soon.
+COMPILE_QUICKLY = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+
 def py_library(name, **kwargs):
     """A module. `srcs`, `deps`, `data` and the common attributes as in rules_python."""
     _py_library(name = name, srcs_version = "PY3", **kwargs)
