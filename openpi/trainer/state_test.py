@@ -1,9 +1,13 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from openpi.config import build_model, freeze, schema
+from openpi.models import model as model_lib
 from openpi.trainer import state as state_lib
 
 FROZEN = "(?!.*lora.*).*llm.*"
@@ -35,6 +39,28 @@ def test_frozen_leaves_are_bfloat16_and_have_no_optimizer_state(params):
     assert set(state.opt_state[0].mu["llm"]) == {"lora_a"}
     jax.tree.map(np.testing.assert_array_equal, state.ema_params, state.params)
     assert state_lib.create(params, optax.adam(1e-3), frozen="", ema=False).ema_params is None
+
+
+# Frozen leaves of the full-size LoRA models, as released.
+@pytest.mark.parametrize(
+    ("model", "frozen"),
+    [
+        (schema.pi0_model(language="gemma_2b_lora", expert="gemma_300m_lora"), 17),
+        (schema.pi05_model(language="gemma_2b_lora", expert="gemma_300m_lora"), 20),
+        (schema.pi0_fast_model(language="gemma_2b_lora"), 9),
+    ],
+    ids=["pi0", "pi05", "pi0_fast"],
+)
+def test_a_lora_fine_tune_keeps_the_rest_in_bfloat16(model, frozen):
+    create = functools.partial(state_lib.create, optimizer=optax.adam(1e-3), frozen=freeze.lora_filter(model), ema=False)
+    init = functools.partial(model_lib.init, build_model.build(model))
+    state = jax.eval_shape(lambda rng: create(init(rng)), jax.random.key(0))
+    halved = [leaf for leaf in jax.tree.leaves(state.params) if leaf.dtype == jnp.bfloat16]
+    assert len(halved) == frozen
+    assert sum(leaf.size for leaf in halved) > 2e9
+    trained, _ = state_lib.split(state.params, freeze.lora_filter(model))
+    assert jax.tree.structure(state.opt_state[0].mu) == jax.tree.structure(trained)
+    assert {leaf.dtype for leaf in jax.tree.leaves(trained)} == {jnp.dtype("float32")}
 
 
 def test_loaded_leaves_replace_fresh_ones(params):
