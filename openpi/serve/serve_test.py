@@ -69,7 +69,7 @@ def _run(*flags):
     """The exit code and the error output of a server that should not start."""
     done = subprocess.run(
         [*program.command("openpi/serve"), *flags],
-        env=program.environment(),
+        env=program.environment(OPENPI_OFFLINE="1"),
         capture_output=True,
         text=True,
         timeout=_START_SECONDS,
@@ -107,6 +107,13 @@ def test_serves_clients_until_sigterm(checkpoint):
             # Warmed up before it was ready: the first client does not wait for a compilation.
             assert results[0]["server_timing"]["infer_ms"] < 2000
 
+            # Denoising steps by request: another result, no compilation, and a bound.
+            noise = np.zeros((tiny_checkpoint.ACTION_HORIZON, 14), np.float32)
+            few, many = (first.infer({**observation, "openpi": {"num_steps": n, "noise": noise}}) for n in (2, 50))
+            assert np.abs(few["actions"] - many["actions"]).max() > 1e-6
+            assert many["server_timing"]["infer_ms"] < 2000
+            with server.client() as bad, pytest.raises(RuntimeError, match="num_steps=1000 is not between 1 and 100"):
+                bad.infer({**observation, "openpi": {"num_steps": 1000}})
             with server.client() as bad, pytest.raises(RuntimeError, match="must have 14 numbers"):
                 bad.infer({**observation, "state": np.ones(13)})
             with server.client() as bad, pytest.raises(RuntimeError, match="cam_high is missing"):
@@ -144,6 +151,8 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(checkpoint):
         (["--checkpoint={tmp}/none", "--port=0"], 1, r"no checkpoint at .*/none"),
         (["--port=0"], 1, r"--checkpoint=DIR"),
         (["--checkpoint=x", "--prot=1"], 2, r"prot.*did you mean.*port"),
+        (["--checkpoint=x", "--num_steps=101"], 2, r"num_steps.*100"),
+        (["--checkpoint=gs://bucket/pi0", "--port=0"], 1, r"gs://bucket/pi0 is needed and this is offline"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, code, text):
