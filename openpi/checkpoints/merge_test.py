@@ -78,3 +78,15 @@ def test_error_lists_both_shapes_in_one_line():
     assert "extra" in text
     assert "b has" not in text
     assert "\n" not in text
+
+
+def test_error_says_which_model_it_is(checkpoint):
+    """A reason that is known already counts even if every path fits."""
+    pi05 = {name: leaf for name, leaf in checkpoint.items() if not name.startswith(("state_proj", "action_time"))}
+    pi05["time_mlp_in"] = {"bias": np.ones(8)}
+    with pytest.raises(
+        ValueError, match="this is a pi0 checkpoint .* config.model.type is 'pi05'.*; missing: time_mlp_in"
+    ):
+        merge.check(checkpoint, pi05, what="weights")
+    with pytest.raises(ValueError, match="model describes: of another kind; change config.model"):
+        merge.check(checkpoint, checkpoint, what="weights", reason="of another kind")

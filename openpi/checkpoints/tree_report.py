@@ -107,10 +107,10 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def cell(value: float | int | None) -> str:
-    """A number for a table."""
-    if value is None:
-        return "-"
+def cell(value: float | int | str | None) -> str:
+    """A figure for a table; `-` for none."""
+    if value is None or isinstance(value, str):
+        return value or "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
