@@ -11,16 +11,18 @@ _T = TypeVar("_T")
 def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Its result or its error. Ctrl-C stops the coroutine, waits until it has cleaned up, and goes on."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="openpi-fetch")
+    # A daemon: a second Ctrl-C ends the program at once.
+    thread = threading.Thread(target=loop.run_forever, name="openpi-fetch", daemon=True)
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-    thread.start()
     try:
+        thread.start()
         return future.result()
     finally:
         future.cancel()  # only after Ctrl-C is there something left to stop
-        asyncio.run_coroutine_threadsafe(_drain(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        if thread.is_alive():
+            asyncio.run_coroutine_threadsafe(_drain(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
         loop.close()
 
 
