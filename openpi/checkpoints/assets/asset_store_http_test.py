@@ -61,6 +61,7 @@ def test_fetches_once(home, server):
         ([Fault(drop_after=100_000), Fault(shift=1)], 300_000 + 199_999),
         ([Fault(chunked=True)], 300_000),
         ([Fault(chunked=True, drop_after=200_000)], 300_000),
+        ([Fault(chunked=True, extra=10)], 600_010),
     ],
     ids=str,
 )

@@ -92,12 +92,13 @@ async def _append(session: aiohttp.ClientSession, job: Job) -> None:
         if response.status != 206:  # the server sends all of it, asked or not
             _restart(job)
         size = _size(job.part)
-        with _clear_disk_error(job.name), job.part.open("ab", buffering=0) as out:
+        with _clear_disk_error(job.name), job.part.open("ab") as out:
             async for chunk in response.content.iter_chunked(_CHUNK):
                 size += len(chunk)
                 if total is not None and size > total:
                     break
                 out.write(chunk)
+                out.flush()  # what a killed process has written is kept
                 job.advance(len(chunk))
     if total is not None and size > total:
         _restart(job)
