@@ -2,7 +2,7 @@
 
     bazel run //openpi/benchmarks:checkpoint_memory -- --json=PATH
 
-Generates float32 checkpoints of 4.2 GiB, one stored in pieces as training here stores it and one with each array in one
+Generates float32 checkpoints of 4.1 GiB, one stored in pieces as training here stores it and one with each array in one
 piece, and restores them as bfloat16 onto the device, each time in a fresh process: by openpi's `restore`, and as the
 published code does, by Orbax alone, in turn. Both must give the same weights. The exit code is 1 when openpi takes more
 than

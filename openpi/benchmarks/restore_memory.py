@@ -15,7 +15,7 @@ from openpi.checkpoints import layout, restore
 
 GIB = 1 << 30
 
-# Few arrays hold nearly all of it, as in the real ones. 4.2 GiB in float32; the largest array has 1 GiB.
+# Few arrays hold nearly all of it, as in the real ones. 4.1 GiB in float32; the largest array has 1 GiB.
 SHAPES = {
     "PaliGemma/llm/layers/mlp/gating_einsum": (8, 2, 2048, 8192),
     "PaliGemma/llm/layers/mlp/linear": (8, 12288, 2048),
