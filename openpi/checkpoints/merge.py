@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from flax import traverse_util
 
 from openpi.checkpoints import model_kind
@@ -68,20 +67,6 @@ def check(tree: Mapping[str, Any], reference: Mapping[str, Any], *, what: str, r
             f"{what} do not fit the model that config.model describes: {'; '.join(told)}; "
             "change config.model or the weights"
         )
-
-
-def rename_paligemma(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The tree of a PaliGemma `.npz` file (keys `params/llm/...`, `params/img/...`) under this model's names.
-
-    Args:
-      flat: the file's arrays; keys outside `params/` are ignored.
-
-    Returns:
-      A nested dict `{"PaliGemma": {"llm": ..., "img": ...}}`.
-    """
-    prefix = "params/"
-    renamed = {f"PaliGemma/{key.removeprefix(prefix)}": flat[key] for key in flat if key.startswith(prefix)}
-    return traverse_util.unflatten_dict(renamed, sep="/")
 
 
 def loaded_only(tree: Mapping[str, Any]) -> dict[str, Any]:

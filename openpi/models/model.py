@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from openpi.models import observation as observation_lib
@@ -22,16 +24,16 @@ Params: TypeAlias = dict[str, Any]
 class FlowSampling:
     """How a flow model samples; all of it may be traced, so that no value compiles anew."""
 
-    num_steps: Int[Array, ""] | int  # denoising steps
-    noise: Float[Array, "B H A"]  # where to start, if `noise_given`
-    noise_given: Bool[Array, ""] | bool  # False: draw the noise
+    num_steps: Int[ArrayLike, ""]  # denoising steps
+    noise: Float[Array | np.ndarray, "B H A"]  # where to start, if `noise_given`
+    noise_given: Bool[ArrayLike, ""]  # False: draw the noise
 
 
 @flax.struct.dataclass
 class TokenSampling:
     """How an autoregressive model samples; the temperature may be traced."""
 
-    temperature: Float[Array, ""] | float  # 0: the likeliest token
+    temperature: Float[ArrayLike, ""]  # 0: the likeliest token
     max_decoding_steps: int = flax.struct.field(pytree_node=False)  # tokens at the most
 
 

@@ -19,7 +19,11 @@ from openpi.config import app, schema
 from openpi.policies import create, request_options
 from openpi.server import listen_socket, websocket_server
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint: a step folder, or a run folder for its latest step; a URL (gs://, hf://) of one is fetched.")
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "Checkpoint: a step folder, or a run folder for its latest step; a URL (gs://, hf://) of one is fetched.",
+)
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to serve on; 127.0.0.1 serves this machine only.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port to serve on; 0 chooses a free one.")
 _DEFAULT_PROMPT = flags.DEFINE_string("default_prompt", None, "Prompt for observations that have none.")

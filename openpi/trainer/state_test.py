@@ -52,7 +52,9 @@ def test_frozen_leaves_are_bfloat16_and_have_no_optimizer_state(params):
     ids=["pi0", "pi05", "pi0_fast"],
 )
 def test_a_lora_fine_tune_keeps_the_rest_in_bfloat16(model, frozen):
-    create = functools.partial(state_lib.create, optimizer=optax.adam(1e-3), frozen=freeze.lora_filter(model), ema=False)
+    create = functools.partial(
+        state_lib.create, optimizer=optax.adam(1e-3), frozen=freeze.lora_filter(model), ema=False
+    )
     init = functools.partial(model_lib.init, build_model.build(model))
     state = jax.eval_shape(lambda rng: create(init(rng)), jax.random.key(0))
     halved = [leaf for leaf in jax.tree.leaves(state.params) if leaf.dtype == jnp.bfloat16]
