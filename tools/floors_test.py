@@ -27,6 +27,7 @@ _FORBIDDEN = {
 
 # Folder -> the only packages beyond the standard library that its library files may import.
 _ALLOWED = {
+    "openpi/cli": ("absl", "openpi.cli"),
     "openpi/client": ("openpi.client", "msgpack", "numpy", "PIL", "websockets"),
     "openpi/runtime": ("openpi.client", "openpi.runtime", "numpy"),
     "experiments": ("openpi.config", "ml_collections"),

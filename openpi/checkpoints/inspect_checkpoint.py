@@ -12,18 +12,16 @@ machines; no array is ever held as a whole.
 """
 
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from openpi.checkpoints import array_values, layout, locate, restore, stored_tree, tree_diff, tree_report
+from openpi.cli import program
 
-USAGE_ERROR = 2
-INTERRUPTED = 130
 _FIGURES = ("min", "max", "mean", "std", "nan", "inf")
 
 _VALUES = flags.DEFINE_boolean("values", None, "Read the arrays, too. By default only for --diff.")
@@ -84,37 +82,5 @@ def _reading(folder: Any, read: Any) -> Any:
         raise stored_tree.damaged(folder, error) from error
 
 
-def _parse(argv: list[str]) -> list[str]:
-    try:
-        rest = flags.FLAGS(argv)
-        if len(rest) != 2:
-            raise ValueError(f"give one checkpoint, not {len(rest) - 1}: inspect CHECKPOINT [--values] [--diff=OTHER]")
-        return rest
-    except SystemExit:  # --help: absl's own exit code is 1
-        raise SystemExit(0) from None
-    except (flags.Error, ValueError) as error:
-        raise SystemExit(_fail(f"{error}; see --help", USAGE_ERROR)) from None
-
-
-def _run(argv: list[str]) -> int:
-    if os.environ.get("OPENPI_TRACEBACK") == "1":
-        return main(argv[1])
-    try:
-        return main(argv[1])
-    except KeyboardInterrupt:
-        return _fail("stopped by Ctrl-C", INTERRUPTED)
-    except (ValueError, OSError, LookupError, RuntimeError) as error:
-        return _fail(str(error), 1)
-
-
-def _fail(text: str, code: int) -> int:
-    print(f"inspect: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
-    return code
-
-
 if __name__ == "__main__":
-    # `bazel run` starts programs in its own tree; relative paths mean the directory that the user stands in.
-    directory = os.environ.get("BUILD_WORKING_DIRECTORY")
-    if directory and pathlib.Path(directory).is_dir():
-        os.chdir(directory)
-    app.run(_run, flags_parser=_parse)
+    program.run(lambda arguments: main(*arguments), name="inspect", positional="CHECKPOINT")

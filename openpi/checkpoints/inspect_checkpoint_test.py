@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import subprocess
 
 import numpy as np
 import orbax.checkpoint as ocp
@@ -17,14 +16,8 @@ AVERAGES = TESTDATA / "checkpoint_tiny_pi0_ema"
 
 
 def inspect(*arguments, cwd="/"):
-    done = subprocess.run(
-        [*program.command("openpi/checkpoints:inspect_checkpoint"), *map(str, arguments)],
-        env=program.environment(BUILD_WORKING_DIRECTORY=str(cwd), JAX_PLATFORMS="cpu"),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    target = "openpi/checkpoints:inspect_checkpoint"
+    done = program.run(target, *map(str, arguments), cwd=cwd, JAX_PLATFORMS="cpu")
     assert "Traceback" not in done.stderr
     return done
 
@@ -96,8 +89,8 @@ def test_diff(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "give one checkpoint, not 0"),
-        (["a", "b"], 2, "give one checkpoint, not 2"),
+        ([], 2, "give CHECKPOINT"),
+        (["a", "b"], 2, "give one CHECKPOINT, not 2"),
         (["a", "--vlaues"], 2, "vlaues"),
         (["/nowhere"], 1, "no such folder"),
         ([TESTDATA], 1, "is not a checkpoint"),

@@ -1,5 +1,3 @@
-import subprocess
-
 import pytest
 
 from openpi.testing import program
@@ -8,15 +6,7 @@ ALOHA = "--config=experiments/aloha.py"
 
 
 def run(*args, cwd, **env):
-    return subprocess.run(
-        [*program.command("openpi/config:app_test_program"), *args],
-        cwd=cwd,
-        env=program.environment(**env),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return program.run("openpi/config:app_test_program", *args, cwd=cwd, timeout=60, **env)
 
 
 def test_fields_can_be_changed_and_files_are_found_from_anywhere(tmp_path):

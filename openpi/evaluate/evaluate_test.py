@@ -23,14 +23,7 @@ def run_dir(tmp_path_factory):
 
 
 def _evaluate(*flags, cwd, **environment):
-    return subprocess.run(
-        [*program.command("openpi/evaluate"), *flags],
-        env=program.environment(BUILD_WORKING_DIRECTORY=str(cwd), **environment),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    return program.run("openpi/evaluate", *flags, cwd=cwd, timeout=_SECONDS, **environment)
 
 
 def test_in_process_with_baselines(run_dir, tmp_path):

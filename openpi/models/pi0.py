@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.models import attention_mask, flow, gemma, image_tokens, posemb, preprocess, siglip
+from openpi.models import attention_mask, fake_inputs, flow, gemma, image_tokens, posemb, preprocess, siglip
 from openpi.models import observation as observation_lib
 
 Params: TypeAlias = dict[str, Any]
@@ -26,7 +26,7 @@ IMAGE_KEYS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")  # the publ
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pi0Config:
+class Pi0Config(fake_inputs.FakeInputs):
     """Sizes and settings of one model; hashable, so that it can be a static argument of jit."""
 
     siglip: siglip.SiglipConfig
@@ -67,15 +67,6 @@ class Pi0Config:
             tokenized_prompt_mask=spec((batch_size, self.max_token_len), jnp.bool_),
         )
         return observation, spec((batch_size, self.action_horizon, self.action_dim), jnp.float32)
-
-    def fake_obs(self, batch_size: int = 1) -> observation_lib.Observation:
-        """An observation of ones."""
-        return jax.tree.map(lambda spec: jnp.ones(spec.shape, spec.dtype), self.inputs_spec(batch_size)[0])
-
-    def fake_act(self, batch_size: int = 1) -> Float[Array, "B H A"]:
-        """Actions of ones."""
-        spec = self.inputs_spec(batch_size)[1]
-        return jnp.ones(spec.shape, spec.dtype)
 
 
 @flax.struct.dataclass

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from openpi.models import (
     attention_mask,
     cross_entropy,
+    fake_inputs,
     gemma,
     gemma_fast,
     image_tokens,
@@ -35,7 +36,7 @@ EOS = 1  # the token that ends a row
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pi0FastConfig:
+class Pi0FastConfig(fake_inputs.FakeInputs):
     """Sizes and settings of one model; hashable, so that it can be a static argument of jit."""
 
     siglip: siglip.SiglipConfig
@@ -78,15 +79,6 @@ class Pi0FastConfig:
             token_loss_mask=spec(text, jnp.bool_),
         )
         return observation, spec((batch_size, self.action_horizon, self.action_dim), jnp.float32)
-
-    def fake_obs(self, batch_size: int = 1) -> observation_lib.Observation:
-        """An observation of ones."""
-        return jax.tree.map(lambda spec: jnp.ones(spec.shape, spec.dtype), self.inputs_spec(batch_size)[0])
-
-    def fake_act(self, batch_size: int = 1) -> Float[Array, "B H A"]:
-        """Actions of ones."""
-        spec = self.inputs_spec(batch_size)[1]
-        return jnp.ones(spec.shape, spec.dtype)
 
 
 @flax.struct.dataclass

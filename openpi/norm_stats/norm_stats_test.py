@@ -1,7 +1,5 @@
 """The program as a user starts it, on a recorded dataset."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -38,16 +36,8 @@ def dataset(tmp_path_factory):
 
 def run(*arguments, cwd):
     """(exit code, output, error) of the program, started in `cwd`."""
-    environment = program.environment(
-        BUILD_WORKING_DIRECTORY=str(cwd), JAX_PLATFORMS="cpu", OPENPI_DATA_HOME=str(cwd / "home")
-    )
-    done = subprocess.run(
-        [*program.command("openpi/norm_stats"), *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
+    done = program.run(
+        "openpi/norm_stats", *arguments, cwd=cwd, JAX_PLATFORMS="cpu", OPENPI_DATA_HOME=str(cwd / "home")
     )
     return done.returncode, done.stdout, done.stderr
 

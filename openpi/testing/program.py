@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -25,3 +26,18 @@ def environment(**extra: str) -> dict[str, str]:
     """This process's environment, `extra` added, in which openpi can be imported from any directory."""
     paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **extra}
+
+
+def run(
+    target: str, *arguments: str, cwd: str | os.PathLike[str], timeout: float = 200, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end as a user who stands in `cwd`; `extra` is added to the environment."""
+    return subprocess.run(
+        [*command(target), *arguments],
+        cwd=cwd,
+        env=environment(**{"BUILD_WORKING_DIRECTORY": str(cwd)} | extra),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

@@ -12,6 +12,7 @@ import time
 import jax
 
 from openpi.checkpoints import layout, manager, run_directory
+from openpi.checkpoints.assets import cache
 from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.data import collate, loader, prefetch
 from openpi.models import model as model_lib
@@ -122,7 +123,7 @@ def train(config: schema.ConfigDict) -> int:
 
 def _keep_compiled_programs() -> None:
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(data_source.cache_home() / "jax"))
+        jax.config.update("jax_compilation_cache_dir", str(cache.data_home() / "jax"))
 
 
 def _check_freeze(pattern: str) -> None:

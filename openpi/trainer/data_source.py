@@ -1,20 +1,15 @@
 """The dataset that a configuration trains on: found, or recorded in simulation, or a clear line that says how to get it."""
 
 import logging
-import os
 import pathlib
 
+from openpi.checkpoints.assets import cache
 from openpi.config import schema
 from openpi.data import frame_cache
 from openpi.data.lerobot import info as lerobot_info
 from openpi.data.lerobot import reader
 
 _LOGGER = logging.getLogger("openpi")
-
-
-def cache_home() -> pathlib.Path:
-    """Where openpi keeps what it can make or fetch again: $OPENPI_DATA_HOME, or ~/.cache/openpi."""
-    return pathlib.Path(os.environ.get("OPENPI_DATA_HOME") or "~/.cache/openpi").expanduser().absolute()
 
 
 def root_dir(data: schema.ConfigDict) -> pathlib.Path:
@@ -30,7 +25,7 @@ def root_dir(data: schema.ConfigDict) -> pathlib.Path:
             "config.data.repo_id is empty: this configuration is for inference; "
             "to train with it set --config.data.repo_id=NAME, or --config.data.root=FOLDER of a LeRobot dataset"
         )
-    return cache_home() / "datasets" / data.repo_id
+    return cache.data_home() / "datasets" / data.repo_id
 
 
 def open_dataset(config: schema.ConfigDict) -> reader.LeRobotDataset:
@@ -62,7 +57,7 @@ def open_dataset(config: schema.ConfigDict) -> reader.LeRobotDataset:
         keys=sorted({key for key in names.values() if key in info.features}),
     )
     _LOGGER.info("dataset %s: %d episodes, %d frames", root, info.total_episodes, len(dataset))
-    return frame_cache.cached(dataset, cache_home() / "frames") if data.cache_frames else dataset
+    return frame_cache.cached(dataset, cache.data_home() / "frames") if data.cache_frames else dataset
 
 
 def _record_aloha_reach(root: pathlib.Path, data: schema.ConfigDict) -> None:

@@ -15,6 +15,7 @@ PACKAGES = {
     "flax": ["flax"],
     "fsspec": ["fsspec"],
     "gcsfs": ["gcsfs"],
+    "google_crc32c": ["google_crc32c"],
     "grain": ["grain"],
     "gym_aloha": ["gym_aloha"],
     "gymnasium": ["gymnasium"],

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import pathlib
 
-from openpi.checkpoints.assets import crc32c
+import google_crc32c
 
 _CHUNK = 4 << 20
 _DIGEST_BYTES = {"md5": 16, "crc32c": 4}
@@ -17,7 +17,7 @@ def of_file(path: pathlib.Path, algorithm: str) -> str:
         if algorithm == "crc32c":
             crc = 0
             for chunk in chunks:
-                crc = crc32c.extend(crc, chunk)
+                crc = google_crc32c.extend(crc, chunk)
             return f"crc32c:{crc:08x}"
         hasher = hashlib.new(algorithm.removeprefix("git-"), usedforsecurity=False)
         if algorithm == "git-sha1":

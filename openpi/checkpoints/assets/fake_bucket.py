@@ -6,7 +6,9 @@ import json
 import urllib.parse
 import zlib
 
-from openpi.checkpoints.assets import crc32c, faulty_server
+import google_crc32c
+
+from openpi.checkpoints.assets import faulty_server
 
 
 class FakeBucket(faulty_server.FaultyServer):
@@ -67,7 +69,7 @@ class _Handler(faulty_server.Handler):
             "name": name,
             "size": str(len(content)),
             "generation": _generation(content),
-            "crc32c": base64.b64encode(crc32c.extend(0, content).to_bytes(4, "big")).decode(),
+            "crc32c": base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode(),
         }
         if path not in self.server.composite:
             result["md5Hash"] = base64.b64encode(hashlib.md5(content).digest()).decode()

@@ -63,7 +63,7 @@ def test_goes_on_after(tmp_path, server, number):
     assert out == ""
     if number == signal.SIGINT:
         assert code == 130
-        assert err.endswith("fetch: stopped by Ctrl-C; run the same command to go on\n")
+        assert err.endswith("fetch: error: stopped by Ctrl-C; run the same command to go on\n")
         assert "Traceback" not in err
     here = received(tmp_path)
     assert 100_000 < here < len(CONTENT)
@@ -104,6 +104,6 @@ def test_errors_of_one_line(tmp_path, server):
         assert err.count("\n") == 1
     code, _, err = Fetch(tmp_path).end()
     assert code == 2
-    assert "required: URL" in err
+    assert "give URL..." in err
     assert not server.requests
     assert [path.name for path in tmp_path.iterdir()] == ["local.txt"]

@@ -1,7 +1,6 @@
 """The program as a user starts it."""
 
 import pathlib
-import subprocess
 
 import jax
 import numpy as np
@@ -16,14 +15,7 @@ CHECKPOINT = pathlib.Path(__file__).absolute().parents[1] / "testdata" / "checkp
 
 def run(*arguments, cwd):
     """(exit code, output, error) of the program, started in `cwd`."""
-    done = subprocess.run(
-        [*program.command("openpi/checkpoints/pytorch:convert"), *arguments],
-        cwd=cwd,
-        env=program.environment(BUILD_WORKING_DIRECTORY=str(cwd)),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    done = program.run("openpi/checkpoints/pytorch:convert", *arguments, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 
 
