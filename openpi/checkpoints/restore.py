@@ -116,13 +116,15 @@ def append_value(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _check(stored: Mapping[str, Any], expected: Mapping[str, Any], missing: str | None, *, what: str) -> None:
     """Compares paths and shapes; leaves have `shape`."""
-    reason = model_kind.mismatch(stored, expected) if missing is None else None
     wanted = {
         path: leaf
         for path, leaf in expected.items()
         if path in stored or missing is None or not re.fullmatch(missing, path)
     }
     known = {path: leaf for path, leaf in stored.items() if path in expected}
+    fits = all(path in known and known[path].shape == tuple(leaf.shape) for path, leaf in wanted.items())
+    # Parts of another kind of model may be taken where `missing` says so: a mismatch only explains why they don't fit.
+    reason = None if fits and missing is not None else model_kind.mismatch(stored, expected)
     merge.check(known, wanted, what=what, reason=reason)
 
 

@@ -77,6 +77,21 @@ def test_paligemma(tmp_path):
     np.testing.assert_array_equal(loaded["PaliGemma"]["llm"]["embedder"]["input_embedding"], embedding)
 
 
+def test_a_checkpoint_of_another_kind_of_model_is_recognised(tmp_path):
+    heads = {"action_in_proj": {"bias": (3,)}}
+    kinds = {"pi0": heads | {"state_proj": {"bias": (2,)}}, "pi05": heads | {"time_mlp_in": {"bias": (2,)}}}
+    stored = jax.tree.map(
+        lambda shape: np.zeros(shape, np.float32), kinds["pi05"], is_leaf=lambda x: isinstance(x, tuple)
+    )
+    run, _ = manager.open_run(tmp_path / "run", overwrite=False, resume=False, keep_period=None)
+    manager.save(run, 1, params=stored, train_state={"step": np.asarray(1)}, config="{}")
+    run.close()
+    with pytest.raises(
+        ValueError, match=r"this is a pi0\.5 checkpoint .* but config\.model\.type is 'pi0'.*state_proj/bias"
+    ):
+        load(tmp_path / "run", kinds["pi0"])
+
+
 def test_weights_that_are_not_here(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("OPENPI_OFFLINE", "1")

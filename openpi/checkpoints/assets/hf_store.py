@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -46,8 +47,9 @@ def _list(address: address_lib.Address, limits: limits_lib.Limits) -> list[remot
         if 400 <= status < 500 and status not in transient.STATUS:
             raise PermissionError(f"{address.name} may not be read (HTTP {status}); check HF_TOKEN") from None
         raise ConnectionError(f"the Hub answers HTTP {status}") from None
-    except OSError as error:  # of the Hub's own transport
-        raise ConnectionError(f"the Hub cannot be reached: {transient.reason(error)}") from None
+    except OSError as error:  # of the Hub's own transport, whose text nests several errors
+        said = re.findall(r"\w+Error\(\"[^\"]*: ([^\"]+)\"", str(error))
+        raise ConnectionError(f"the Hub cannot be reached: {said[-1] if said else transient.reason(error)}") from None
 
 
 def _list_commit(where: address_lib.HuggingFacePath, limits: limits_lib.Limits) -> list[remote_file.RemoteFile]:

@@ -54,7 +54,7 @@ def retrying(limits: limits_lib.Limits, name: str, progress: Callable[[], int] =
         return min(limits.max_backoff_s, limits.backoff_s * 2.0 ** (idle - 1)) * random.uniform(0.5, 1.0)
 
     def log(state: tenacity.RetryCallState) -> None:
-        _LOGGER.info("%s: %s; trying again", name, reason(state.outcome.exception()))
+        _LOGGER.warning("%s: %s; trying again", name, reason(state.outcome.exception()))
 
     return tenacity.AsyncRetrying(
         after=count,
