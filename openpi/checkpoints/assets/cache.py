@@ -55,8 +55,9 @@ def make_folder(folder: pathlib.Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise FileExistsError(f"{folder} is a file where the cache needs a folder; remove it and fetch again") from None
+    except (FileExistsError, NotADirectoryError):
+        file = next(path for path in (folder, *folder.parents) if path.exists())
+        raise FileExistsError(f"{file} is a file where the cache needs a folder; remove it and fetch again") from None
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise denied(error) from None

@@ -31,6 +31,8 @@ def test_make_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError, match="is a file where the cache needs a folder"):
         cache.make_folder(tmp_path / "file")
+    with pytest.raises(FileExistsError, match=r"/file is a file where the cache needs a folder; remove it"):
+        cache.make_folder(tmp_path / "file" / "below" / "it")
     # Nobody, not even root, makes folders there.
     with pytest.raises(PermissionError, match="may not write /sys/kernel/openpi.*OPENPI_DATA_HOME"):
         cache.make_folder(pathlib.Path("/sys/kernel/openpi"))

@@ -1,6 +1,5 @@
 """Puts what was downloaded into its place, so that at no moment an incomplete asset passes for a complete one."""
 
-import contextlib
 import errno
 import pathlib
 import shutil
@@ -11,12 +10,12 @@ from openpi.checkpoints.assets import cache, manifest
 def install(entry: cache.Entry, tree: pathlib.Path, new: manifest.Manifest, replaced: set[str]) -> None:
     """Moves the files at `tree` to `entry.target` and writes the manifest.
 
-    A new asset appears at once, by one rename. In one that is there in part, files are replaced one by one; meanwhile no
-    manifest vouches for it.
+    A new asset appears at once, by one rename. In one that is there in part, or whose folders are links to another disk,
+    files are replaced one by one; meanwhile no manifest vouches for it.
 
     Args:
       entry: the asset.
-      tree: the downloaded file or folder, on the same file system as the target.
+      tree: the downloaded file or folder.
       new: what the asset is when this is done.
       replaced: keys of the files in `tree`.
     """
@@ -47,7 +46,8 @@ def _move(tree: pathlib.Path, target: pathlib.Path) -> None:
             tree.rename(target)
             return
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # someone fetched a part of it just now
+            # Someone fetched a part of it just now, or it is on another disk.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EXDEV):
                 raise
     if tree.is_dir():
         if target.is_file():
@@ -56,9 +56,14 @@ def _move(tree: pathlib.Path, target: pathlib.Path) -> None:
         for child in tree.iterdir():
             _move(child, target / child.name)
         return
-    with contextlib.suppress(IsADirectoryError):
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"{target} is a folder and the store now has a file of that name; remove it and fetch again"
+        )
+    try:
         tree.replace(target)
-        return
-    raise IsADirectoryError(
-        f"{target} is a folder and the store now has a file of that name; remove it and fetch again"
-    )
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        target.unlink(missing_ok=True)  # whoever reads it goes on doing so
+        shutil.copyfile(tree, target)

@@ -1,3 +1,8 @@
+import os
+import pathlib
+import shutil
+import tempfile
+
 import pytest
 
 from openpi.checkpoints.assets import cache, install, manifest
@@ -69,6 +74,30 @@ def test_an_interrupted_replacement_is_incomplete(entry):
     with pytest.raises(IsADirectoryError):
         put(entry, {"x": "2", "d": "2"})
     assert keys(entry) == set()
+
+
+@pytest.fixture
+def other_disk(tmp_path):
+    memory = pathlib.Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is only one file system")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield pathlib.Path(folder)
+
+
+@pytest.mark.parametrize("linked", [".", "d"])
+def test_a_folder_that_lies_on_another_disk(entry, other_disk, linked):
+    put(entry, {"x": "1", "d/e/y": "1", "d/z": "1"})
+    shutil.move(entry.target / linked, other_disk / "moved")
+    (entry.target / linked).symlink_to(other_disk / "moved")
+    put(entry, {"x": "2", "d/e/y": "2", "d/new/y": "2"})
+    assert {path: (entry.target / path).read_text() for path in ("x", "d/e/y", "d/new/y")} == {
+        "x": "2",
+        "d/e/y": "2",
+        "d/new/y": "2",
+    }
+    assert not (entry.target / "d/z").exists()
+    assert keys(entry) == {"b/a"}
 
 
 def test_someone_fetches_a_part_meanwhile(entry):

@@ -21,6 +21,7 @@ def missing(
     for file in files:
         record = known.get(key(entry, file))
         if not force and _is_good(staging.place(entry.target, file), file, record):
+            stage.place(file).unlink(missing_ok=True)  # it would take the place of the good one
             continue
         if not _is_good(stage.place(file), file, None):
             result.append(file)

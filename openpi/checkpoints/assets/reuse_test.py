@@ -60,6 +60,14 @@ def test_in_the_staging_folder(entry):
     assert is_missing(entry, remote(version="1"))
 
 
+def test_what_is_right_in_the_cache_is_not_replaced(entry):
+    stage = staging.Staging(entry.partial)
+    write(entry.target / "d/x")
+    write(stage.place(remote()), b"earlier")  # of a fetch that was stopped before the store changed
+    assert not is_missing(entry, remote(checksum=MD5))
+    assert not stage.place(remote()).exists()
+
+
 def test_key(entry):
     assert reuse.key(entry, remote()) == "b/a/d/x"
     assert reuse.key(entry, remote_file.RemoteFile(path="", url="", size=1)) == "b/a"

@@ -92,4 +92,6 @@ def reason(error: BaseException) -> str:
         return f"HTTP {error.status} {error.message}"
     if isinstance(error, TimeoutError):
         return "the server does not answer"
+    if isinstance(error, aiohttp.InvalidURL):  # it quotes the whole URL, with what is secret in it
+        return "that, or where it redirects to, is no valid URL"
     return " ".join(str(error).split()) or type(error).__name__

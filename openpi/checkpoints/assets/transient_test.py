@@ -59,6 +59,7 @@ def test_patience(outcomes, tried):
         (status(418), OSError, "could not fetch it: HTTP 418 Sorry"),
         (TimeoutError(), ConnectionError, "the server does not answer"),
         (aiohttp.ClientPayloadError("of two\nlines"), ConnectionError, "of two lines"),
+        (aiohttp.InvalidURL("http://h:99999/?token=s"), OSError, "could not fetch it: that, .* is no valid URL$"),
         (aiohttp.ServerDisconnectedError(""), ConnectionError, "ServerDisconnectedError"),
     ],
     ids=repr,
