@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -65,10 +66,12 @@ def _name(path: str) -> str:
 def _member(archive: zipfile.ZipFile, name: str) -> _Member:
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in read_header:
+        if version != (1, 0):  # others are for headers of more than 64 KiB, which no weights have
             raise ValueError(f"{name} has the unknown format {version}")
-        shape, _, dtype = read_header[version](file)
+        try:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        except (SyntaxError, tokenize.TokenError, MemoryError) as error:  # of numpy's parser, beside ValueError
+            raise ValueError(f"the header of {name} makes no sense") from error
         bytes_left = archive.getinfo(name).file_size - file.tell()
     if not np.issubdtype(dtype, np.floating) and dtype != _BFLOAT16:
         raise ValueError(f"{name} holds {dtype}, and weights are floating point")

@@ -76,10 +76,18 @@ def member(header, data):
     """A zip with one array whose header claims what it likes."""
     content = io.BytesIO()
     np.lib.format.write_array_header_1_0(content, header)
+    return zipped(content.getvalue() + data)
+
+
+def zipped(content):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr(f"{KERNEL}.npy", content.getvalue() + data)
+        file.writestr(f"{KERNEL}.npy", content)
     return archive.getvalue()
+
+
+def garbage(header, version=b"\1\0"):
+    return zipped(b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header)
 
 
 def header(descr="<f4", shape=(2, 3)):
@@ -93,6 +101,10 @@ def header(descr="<f4", shape=(2, 3)):
         (b"PK\x03\x04" + b"\0" * 200, "damaged PaliGemma weights"),
         (member(header(), b"\0" * 23), r"of shape \(2, 3\) and type float32 has 23 bytes"),
         (member(header(shape=(1 << 40, 1 << 40)), b"\0" * 24), "has 24 bytes"),
+        (garbage(b"{'descr': ("), "the header of .* makes no sense"),
+        (garbage(b"  x\n y\n  z"), "the header of .* makes no sense"),
+        (garbage(b"-" * 9000 + b"1"), "the header of .* makes no sense"),
+        (garbage(b"", version=b"\2\0"), "the unknown format"),
         (member(header(descr="|O"), b"\0" * 48), "holds object, and weights are floating point"),
         (member(header(descr="<i8"), b"\0" * 48), "holds int64, and weights are floating point"),
         (
