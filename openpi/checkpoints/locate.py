@@ -19,7 +19,8 @@ def find_step_dir(checkpoint: str | os.PathLike[str]) -> pathlib.Path:
       OSError: it cannot be fetched.
     """
     path = local(checkpoint)
-    return path if pytorch_read.find_file(path) else layout.find_step_dir(path)
+    file = pytorch_read.find_file(path)
+    return file.parent if file and file.name == pytorch_read.FILE else layout.find_step_dir(path)
 
 
 def local(name: str | os.PathLike[str]) -> pathlib.Path:

@@ -22,6 +22,10 @@ def test_a_step_or_a_run_by_path(tmp_path, monkeypatch):
 def test_weights_in_pytorch_format_are_a_checkpoint_too(tmp_path):
     safetensors_numpy.save_file({"a": np.zeros(2, np.float32)}, tmp_path / "model.safetensors")
     assert locate.find_step_dir(tmp_path) == tmp_path
+    assert locate.find_step_dir(tmp_path / "model.safetensors") == tmp_path
+    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
+    with pytest.raises(FileNotFoundError, match=r"other.safetensors is a file, not a checkpoint"):
+        locate.find_step_dir(tmp_path / "other.safetensors")
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):
