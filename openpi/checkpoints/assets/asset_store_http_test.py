@@ -123,6 +123,16 @@ def test_no_head_and_no_size(home, server):
     assert fetch(server).read_bytes() == CONTENT
 
 
+def test_head_that_calls_the_file_empty(home, server):
+    class Dynamic(dict):
+        def get(self, path):
+            return CONTENT if server.requests[-1][0] == "GET" else b""
+
+    server.files = Dynamic()
+    server.no_validators = True
+    assert fetch(server).read_bytes() == CONTENT
+
+
 def test_checksum(home, server):
     server.content_md5["/models/w.bin"] = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
     server.faults["/models/w.bin"] = [Fault(corrupt=True)]

@@ -34,7 +34,7 @@ def _describe(response: aiohttp.ClientResponse, address: address_lib.Address) ->
     return remote_file.RemoteFile(
         path="",
         url=address.url,
-        size=response.content_length,
+        size=response.content_length or None,  # servers that make up a file answer 0 to HEAD
         checksum=checksum.from_base64("md5", headers.get("Content-MD5")),
         version=next(iter(validators.values()), None),
         validators=validators,

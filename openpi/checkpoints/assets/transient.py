@@ -14,6 +14,8 @@ _LOGGER = logging.getLogger("openpi")
 # HTTP statuses that may pass.
 STATUS = {408, 425, 429, 500, 502, 503, 504}
 
+_BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+
 _ACCESS_HINT = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to a key file that may read it",
     "hf": "accept the terms on its page if it has any, and set HF_TOKEN",
@@ -29,7 +31,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether asking again may help."""
     if isinstance(error, aiohttp.ClientResponseError):
         return error.status in STATUS
-    if isinstance(error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, (*_BAD_URL, aiohttp.ClientConnectorCertificateError)):
         return False
     return isinstance(error, aiohttp.ClientError | TimeoutError | ConnectionError)
 
@@ -88,10 +90,12 @@ def explain(error: Exception, store: str, name: str) -> OSError:
 
 def reason(error: BaseException) -> str:
     """The error in a few words."""
+    if isinstance(error, aiohttp.TooManyRedirects):
+        return "it redirects without end"
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"HTTP {error.status} {error.message}"
+        return f"HTTP {error.status} {' '.join(error.message.split())}"
     if isinstance(error, TimeoutError):
         return "the server does not answer"
-    if isinstance(error, aiohttp.InvalidURL):  # it quotes the whole URL, with what is secret in it
+    if isinstance(error, _BAD_URL):  # it quotes the whole URL, with what is secret in it
         return "that, or where it redirects to, is no valid URL"
     return " ".join(str(error).split()) or type(error).__name__

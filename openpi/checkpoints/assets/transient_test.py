@@ -39,6 +39,7 @@ def count_attempts(outcomes):
         ([status(500)] * 9, 3),
         ([status(404)] * 9, 1),
         ([OSError("disk")] * 9, 1),
+        ([aiohttp.NonHttpUrlRedirectClientError("file:///x")] * 9, 1),
         ([TimeoutError()] * 9, 3),
         ([1, 2, 3, 4, 4, 4, 4, 4], 7),  # what brings something new does not count
         ([5, 1, 1, 1, 1], 4),  # to lose what there was is no progress
@@ -59,6 +60,8 @@ def test_patience(outcomes, tried):
         (status(418), OSError, "could not fetch it: HTTP 418 Sorry"),
         (TimeoutError(), ConnectionError, "the server does not answer"),
         (aiohttp.ClientPayloadError("of two\nlines"), ConnectionError, "of two lines"),
+        (aiohttp.NonHttpUrlRedirectClientError("file:///x?token=s"), OSError, "it: that, .* is no valid URL$"),
+        (aiohttp.TooManyRedirects(None, ()), OSError, "could not fetch it: it redirects without end$"),
         (aiohttp.InvalidURL("http://h:99999/?token=s"), OSError, "could not fetch it: that, .* is no valid URL$"),
         (aiohttp.ServerDisconnectedError(""), ConnectionError, "ServerDisconnectedError"),
     ],
