@@ -40,7 +40,7 @@ class Policy(base_policy.BasePolicy):
 
         Args:
           model_config: sizes of the model.
-          params: its parameters, a nested dict with the published paths; moved to the device once.
+          params: its parameters, a nested dict with the published paths; moved once, to the one device they are on or the first.
           rng: the random key that calls split their keys off; `jax.random.key(0)` if None.
           input_transform: observation → model input (unbatched numpy).
           output_transform: `state` and `actions` of the model ([H, A]; tokens [T] for pi0-FAST) → the robot's `actions`.
@@ -49,8 +49,12 @@ class Policy(base_policy.BasePolicy):
           metadata: what a server tells its clients on connecting.
         """
         self._config = model_config
-        self._params = jax.device_put(params)
-        self._rng = jax.random.key(0) if rng is None else rng
+        params = jax.device_put(params)
+        (device,) = jax.tree.leaves(params)[0].devices()
+        # Parameters that are bound to a device bind the key that a call returns: a key not bound from the start would
+        # make the second call compile anew.
+        self._params = jax.device_put(params, device)
+        self._rng = jax.device_put(jax.random.key(0) if rng is None else rng, device)
         self._input_transform = input_transform
         self._output_transform = output_transform
         self._metadata = dict(metadata or {})

@@ -107,6 +107,17 @@ def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key():
     np.testing.assert_array_equal(warmed, cold.infer(aloha.make_aloha_example())["actions"])
 
 
+@pytest.mark.parametrize("params", [_PARAMS, jax.device_put(_PARAMS, jax.devices()[0])], ids=["free", "bound"])
+def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
+    policy.sample.clear_cache()
+    used, observation = _policy(params), aloha.make_aloha_example()
+    used.warmup()
+    compiled = policy.sample._cache_size()
+    for _ in range(3):
+        used.infer(observation)
+    assert policy.sample._cache_size() == compiled
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
