@@ -63,6 +63,11 @@ def validate(config: schema.ConfigDict) -> None:
         )
     if config.model.type == "pi0_fast" and config.noise_draws != 1:
         raise ValueError(f"config.noise_draws={config.noise_draws}: pi0_fast learns without noise; set it to 1")
+    if config.tokenizer.vocab_size > config.model.vocab_size:
+        raise ValueError(
+            f"config.tokenizer.vocab_size={config.tokenizer.vocab_size} is more than config.model.vocab_size="
+            f"{config.model.vocab_size}, the tokens that the model has: raise the latter"
+        )
     _check_model(config.model)
 
 

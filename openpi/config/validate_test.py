@@ -21,6 +21,7 @@ from openpi.config import load, schema, validate
         ("model.expert.lora_rank", -1, r"config.model.expert.lora_rank=-1 must be at least 0"),
         ("model.type", "pi0_fast", r"type='pi0_fast' has no action expert: begin with schema.pi0_fast_model\(\)"),
         ("tokenizer.actions", "fsk", r"config.tokenizer.actions='fsk' is unknown; did you mean 'fsq'"),
+        ("model.vocab_size", 1999, r"tokenizer.vocab_size=2000 is more than config.model.vocab_size=1999"),
         ("sampling.temperature", -0.1, r"config.sampling.temperature=-0.1 must be at least 0"),
         ("sampling.max_decoding_steps", 0, r"config.sampling.max_decoding_steps=0 must be positive"),
         ("data.robot", "alohaa", r"config.data.robot='alohaa' is unknown; did you mean 'aloha'"),

@@ -36,6 +36,7 @@ def find_or_train(config: schema.ConfigDict, dataset: reader.LeRobotDataset, sta
             f"config.tokenizer.actions={config.tokenizer.actions!r} is for inference: it does not encode actions; train with "
             "'fast'"
         )
+    _check_size(config, dataset, stats)
     if config.tokenizer.codec:
         return build_tokenizer.codec_path(config)
     folder = pathlib.Path(config.assets_base_dir).expanduser().absolute() / config.name / layout.ACTION_CODEC
@@ -49,6 +50,17 @@ def find_or_train(config: schema.ConfigDict, dataset: reader.LeRobotDataset, sta
             f"{model.action_horizon} and action_dim={model.action_dim}; remove the folder to train another"
         )
     return folder
+
+
+def _check_size(config: schema.ConfigDict, dataset, stats) -> None:
+    """A policy decodes chunks of the model's size: of another size, all its actions would be zeros."""
+    sample = build_transforms.normalized(config, stats)(dataset.without_images()[0])
+    width = sample["actions"].shape[-1] if "actions" in sample else None
+    if width is not None and width != config.model.action_dim:
+        raise ValueError(
+            f"config.model.action_dim={config.model.action_dim}, and the robot's actions have {width} numbers, which pi0_fast "
+            f"does not pad: set it to {width}"
+        )
 
 
 def _train(config: schema.ConfigDict, dataset, stats, folder: pathlib.Path) -> None:

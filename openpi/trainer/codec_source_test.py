@@ -49,6 +49,15 @@ def test_a_named_codec_is_taken_as_it_is(fast, tmp_path):
     assert not (tmp_path / "other/aloha_reach_fast/action_codec").exists()
 
 
+def test_actions_of_another_width_than_the_model_decodes_are_told(fast):
+    for codec in ("", str(find(fast))):
+        fast.tokenizer.codec = codec
+        fast.model.action_dim = 32
+        with pytest.raises(ValueError, match=r"config.model.action_dim=32, .* have 14 numbers, .*: set it to 14"):
+            find(fast)
+        fast.model.action_dim = 14
+
+
 def test_what_cannot_be_trained_is_told(fast):
     stats_only = norm_stats_source.load_or_compute(fast, data_source.open_dataset(fast))
     fast.data.compute_norm_stats = False
