@@ -4,6 +4,7 @@
 | --- | --- |
 | `gs://bucket/path` | `bucket/path`, as the published cache |
 | `https://host/path/name.ext` | `host/path/name.ext`; with `?query`: `host/path/name-<hash of the query>.ext` |
+| `http://...` | `http/` and the same: nobody vouches for what comes that way, so that it is never taken for the other |
 | `hf://owner/repo[@revision][/path]` | `hf/owner/repo@revision/path`, the revision `main` if not given |
 | `hf://datasets/owner/repo...` | `hf/datasets/owner/repo@revision/...` |
 | anything without `://` | a path of this machine: no key |
@@ -102,7 +103,8 @@ def _http(url: str) -> Address:
         raise ValueError(
             f"{name} is no file: {parts.scheme} has no listing of folders; give a file's URL, or the folder on gs:// or hf://"
         )
-    path = pathlib.PurePosixPath(parts.netloc.lower(), relative_path.check(parts.path.lstrip("/"), name))
+    folder = "http" if parts.scheme == "http" else ""
+    path = pathlib.PurePosixPath(folder, parts.netloc.lower(), relative_path.check(parts.path.lstrip("/"), name))
     if parts.query:
         digest = hashlib.sha256(parts.query.encode()).hexdigest()[:12]
         path = path.with_name(f"{path.stem}-{digest}{path.suffix}")

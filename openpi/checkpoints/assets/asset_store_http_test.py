@@ -36,7 +36,7 @@ def fetch(server, path="/models/w.bin", **kwargs):
 
 def test_fetches_once(home, server):
     path = fetch(server)
-    assert path == home / f"127.0.0.1:{server.server_port}" / "models" / "w.bin"
+    assert path == home / "http" / f"127.0.0.1:{server.server_port}" / "models" / "w.bin"
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == ["w.bin"]
     requests = len(server.requests)
@@ -101,7 +101,7 @@ def test_missing_at_once(home, server):
     with pytest.raises(FileNotFoundError, match="does not exist .HTTP 404."):
         fetch(server, "/models/other.bin")
     assert len(server.requests) == 1
-    assert not (home / f"127.0.0.1:{server.server_port}").exists()
+    assert not (home / "http" / f"127.0.0.1:{server.server_port}").exists()
     with pytest.raises(ConnectionError, match="check the network"):
         asset_store.fetch("http://127.0.0.1:1/x", limits=QUICK)
 

@@ -71,7 +71,7 @@ def test_goes_on_after(tmp_path, server, number):
     server.requests.clear()
     code, out, _ = Fetch(tmp_path, f"{server.url}/w.bin").end()
     assert code == 0
-    path = tmp_path / f"127.0.0.1:{server.server_port}" / "w.bin"
+    path = tmp_path / "http" / f"127.0.0.1:{server.server_port}" / "w.bin"
     assert out == f"{path}\n"
     assert path.read_bytes() == CONTENT
     assert [request for request in server.requests if request[0] == "GET"] == [("GET", "/w.bin", f"bytes={here}-")]
