@@ -78,10 +78,14 @@ def take_prompt(data: dict) -> tuple[str, dict]:
     """Returns the prompt, which may be a str or a 0-d string array, and the sample without it.
 
     Raises:
-      ValueError: there is none.
+      ValueError: there is none, or it is not one text.
     """
     rest = dict(data)
     prompt = rest.pop("prompt", None)
     if prompt is None:
         raise ValueError("prompt required: send one with each observation or set config.data.default_prompt")
-    return prompt if isinstance(prompt, str) else np.asarray(prompt).item(), rest
+    if isinstance(prompt, np.ndarray) and prompt.size == 1:
+        prompt = prompt.item()
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt must be one text, a str or a 0-d string array; got {type(prompt).__name__}")
+    return prompt, rest

@@ -33,7 +33,13 @@ def test_tokenize_golden(case):
 
 @pytest.mark.parametrize(
     ("sample", "message"),
-    [({"state": np.zeros(2)}, "prompt required"), ({"prompt": "x"}, "state required")],
+    [
+        ({"state": np.zeros(2)}, "prompt required"),
+        ({"prompt": "x"}, "state required"),
+        ({"prompt": b"x"}, "must be one text, .*; got bytes"),
+        ({"prompt": 5}, "must be one text, .*; got int"),
+        ({"prompt": np.array(["x", "y"])}, "must be one text, .*; got ndarray"),
+    ],
 )
 def test_tokenize_names_what_is_missing(sample, message):
     tokenizer = paligemma.PaligemmaTokenizer("small", vocab_size=2000)
