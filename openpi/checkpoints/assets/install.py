@@ -1,6 +1,7 @@
 """Puts what was downloaded into its place, so that at no moment an incomplete asset passes for a complete one."""
 
 import errno
+import os
 import pathlib
 import shutil
 
@@ -67,3 +68,5 @@ def _move(tree: pathlib.Path, target: pathlib.Path) -> None:
             raise
         target.unlink(missing_ok=True)  # whoever reads it goes on doing so
         shutil.copyfile(tree, target)
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())  # before a manifest vouches for it

@@ -61,6 +61,8 @@ def convert(
         folder = opened.folder.resolve()
         if target.resolve() in (folder, *folder.parents):
             raise ValueError(f"--to={target} holds the weights that are read; give another folder")
+        if any(target.resolve().is_relative_to(folder / name) for name in _COPIED):
+            raise ValueError(f"--to={target} lies in a folder that is copied into it; give another folder")
         _check_room(target, opened.leaves, precision)
         if to == JAX:
             if not isinstance(opened, source_lib.Pytorch):

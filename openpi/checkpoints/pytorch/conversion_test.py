@@ -64,6 +64,7 @@ def test_precision(tmp_path, kind):
         ({"source": "nothing"}, "no checkpoint at .*nothing"),
         ({"target": "there"}, "there exists already; add --overwrite"),
         ({"target": "original", "overwrite": True}, "original holds the weights that are read"),
+        ({"target": "original/assets/new"}, "original/assets/new lies in a folder that is copied into it"),
     ],
 )
 def test_what_cannot_be_converted(tmp_path, change, message):
