@@ -16,7 +16,8 @@ EXPECTED_DTYPES = "expected"
 TOWER_HEAD_DIM = "openpi.tower_head_dim"
 GEMMA_HEAD_DIM = "openpi.gemma_head_dim"
 _SO400M_HEAD_DIM = 72
-TOWER_QUERY = "PaliGemma/img/Transformer/encoderblock/MultiHeadDotProductAttention_0/query/kernel"
+_TOWER = "PaliGemma/img/"
+TOWER_QUERY = _TOWER + "Transformer/encoderblock/MultiHeadDotProductAttention_0/query/kernel"
 GEMMA_KV = "PaliGemma/llm/layers/attn/kv_einsum/w"
 _TITLES = {"pi0": "pi0", "pi05": "pi0.5", None: "neither pi0 nor pi0.5"}
 _SHOWN = 4  # how many names an error lists
@@ -128,6 +129,10 @@ class Weights:
         found = mapping.find_rules(self._sources)
         if missing := [table.TABLE[path].names[0] for path in table.paths_of(self.kind) if path not in found]:
             raise ValueError(f"the weights in {file} are no whole {_TITLES[self.kind]}: missing: {_list(missing)}")
+        depths = {False: 0, True: 0}  # of Gemma's transformers, which are as deep as each other, and of the tower
+        for path, (_, layers) in found.items():
+            in_tower = path.startswith(_TOWER)
+            depths[in_tower] = max(depths[in_tower], len(layers))
         shapes = {}
         for path, (rule, layers) in found.items():
             name = rule.names[0].format(layer=min(layers, default=0))
@@ -138,11 +143,12 @@ class Weights:
                 shape = axes.backward_shape(rule.equation, self._spec(name).shape, known)
             except ValueError as error:
                 raise ValueError(f"{name} in {file} is no tensor of {_TITLES[self.kind]}: {error}") from error
-            shapes[path] = (len(layers),) * rule.layered + (len(rule.names),) * (len(rule.names) > 1) + shape
+            depth = depths[path.startswith(_TOWER)]
+            shapes[path] = (depth,) * rule.layered + (len(rule.names),) * (len(rule.names) > 1) + shape
         return shapes
 
     def _head_dim(self, path: str, file: pathlib.Path) -> int:
-        in_tower = path.startswith("PaliGemma/img/")
+        in_tower = path.startswith(_TOWER)
         entry = TOWER_HEAD_DIM if in_tower else GEMMA_HEAD_DIM
         said = self._reader.metadata.get(entry)
         if said is not None:

@@ -84,6 +84,8 @@ def test_adapters_are_left_to_the_caller(tmp_path):
 
 
 UP = "paligemma_with_expert.gemma_expert.model.layers.1.mlp.up_proj.weight"
+LAST = "paligemma_with_expert.paligemma.model.language_model.layers.1.mlp.down_proj.weight"
+LAST_OF_TOWER = "paligemma_with_expert.paligemma.model.vision_tower.vision_model.encoder.layers.2.mlp.fc1.bias"
 ONES = np.ones(7, np.float32)
 
 
@@ -95,6 +97,8 @@ ONES = np.ones(7, np.float32)
         ("", {"action_out_proj.bias": None}, "missing: action_out_proj.bias$"),
         ("pi0", {UP: None}, f"missing: {UP}$"),
         ("", {UP: None}, f"missing: {UP}$"),
+        ("", {LAST: None}, f"missing: {LAST}$"),
+        ("", {LAST_OF_TOWER: None}, f"missing: {LAST_OF_TOWER}$"),
         ("pi0", {"state_proj.bias": ONES}, r"state_proj.bias has \(7,\) where state_proj/bias needs \(8,\)$"),
         ("", {UP: ONES}, rf"{UP} has \(7,\) where PaliGemma/llm/layers/mlp_1/gating_einsum needs \(11, 8\)$"),
         ("", {"state_proj.weight": ONES}, r"state_proj.weight .* of shape \(7,\) has not the axes OI"),
