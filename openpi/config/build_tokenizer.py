@@ -1,10 +1,8 @@
 """config.tokenizer → the tokenizer of the model, its files fetched where they are elsewhere."""
 
-import os
 import pathlib
 
-from openpi.checkpoints import fsq_checkpoint
-from openpi.checkpoints.assets import asset_store
+from openpi.checkpoints import fsq_checkpoint, locate
 from openpi.config import schema
 from openpi.tokenizers import binning, fast, fast_codec_files, fsq, paligemma
 
@@ -20,7 +18,7 @@ def prompt(config: schema.ConfigDict) -> paligemma.PaligemmaTokenizer:
       ValueError: it is none, or has another number of pieces than the configuration says.
     """
     return paligemma.PaligemmaTokenizer(
-        _local(config.tokenizer.path), max_len=config.model.max_token_len, vocab_size=config.tokenizer.vocab_size
+        _sentencepiece(config), max_len=config.model.max_token_len, vocab_size=config.tokenizer.vocab_size
     )
 
 
@@ -37,7 +35,7 @@ def actions(config: schema.ConfigDict, codec_dir: pathlib.Path | None = None) ->
       ValueError: a file is not what it should be.
     """
     settings = config.tokenizer
-    path = _local(settings.path)
+    path = _sentencepiece(config)
     size = {"max_len": config.model.max_token_len, "vocab_size": settings.vocab_size}
     if settings.actions == "binning":
         return binning.BinningTokenizer(path, **size)
@@ -59,9 +57,9 @@ def codec_path(config: schema.ConfigDict) -> pathlib.Path:
             "config.tokenizer.codec is empty: the action codec lies in checkpoints that training writes; set it to a folder, "
             "or to hf://physical-intelligence/fast, the published one"
         )
-    return pathlib.Path(_local(config.tokenizer.codec))
+    return locate.local(config.tokenizer.codec)
 
 
-def _local(name: str) -> str:
-    """The name of a file on this machine, which it may be already."""
-    return os.fspath(asset_store.fetch(name)) if "://" in name else name
+def _sentencepiece(config: schema.ConfigDict) -> str | pathlib.Path:
+    name = config.tokenizer.path
+    return name if name == "small" else locate.local(name)

@@ -3,7 +3,7 @@
 import logging
 import pathlib
 
-from openpi.checkpoints.assets import asset_store
+from openpi.checkpoints import locate
 from openpi.config import build_transforms, schema
 from openpi.data import dataset_stats
 from openpi.data.lerobot import reader
@@ -27,10 +27,8 @@ def directory(config: schema.ConfigDict) -> pathlib.Path:
         raise ValueError(
             "config.data.asset_id and config.data.repo_id are both empty: set one, it names the statistics"
         )
-    if "://" in config.data.assets_dir:
-        return asset_store.fetch(f"{config.data.assets_dir.rstrip('/')}/{asset_id}")
-    base = config.data.assets_dir or pathlib.Path(config.assets_base_dir) / config.name
-    return pathlib.Path(base).expanduser().absolute() / asset_id
+    base = config.data.assets_dir or f"{config.assets_base_dir}/{config.name}"
+    return locate.local(f"{base.rstrip('/')}/{asset_id}")
 
 
 def load_or_compute(config: schema.ConfigDict, dataset: reader.LeRobotDataset) -> Stats:
