@@ -25,6 +25,13 @@ def compose(transforms: Sequence[Transform]) -> Transform:
     return _Composed(tuple(transforms))
 
 
+def steps(transform: Transform) -> tuple[Transform, ...]:
+    """Returns the single transforms of one that `compose` made, those inside its parts too; a single one is its own step."""
+    if not isinstance(transform, _Composed):
+        return (transform,)
+    return tuple(step for part in transform.transforms for step in steps(part))
+
+
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Transforms on the way into a model, and those on the way out, in the order in which they are applied."""

@@ -22,6 +22,15 @@ def test_compose_survives_pickling():
     assert pickle.loads(pickle.dumps(composed)) == composed
 
 
+def test_steps_of_what_was_composed_of_parts():
+    first, second, third = (prompt.InjectDefaultPrompt(text) for text in "abc")
+    composed = transform.compose(
+        [transform.compose([first, transform.compose([])]), second, transform.compose([third])]
+    )
+    assert transform.steps(composed) == (first, second, third)
+    assert transform.steps(first) == (first,)
+
+
 def test_push_leaves_the_old_group_alone():
     group = transform.Group(inputs=("i1",), outputs=("o1",))
     pushed = group.push(inputs=["i2"], outputs=["o2"])
