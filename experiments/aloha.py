@@ -8,7 +8,7 @@
 
 from ml_collections import config_dict
 
-from openpi.config import schema
+from openpi.config import robots, schema
 
 _CHECKPOINTS = "gs://openpi-assets/checkpoints"
 _RESET_POSE = (0.0, -1.5, 1.5, 0.0, 0.0, 0.0)  # joints of one arm, radians
@@ -34,15 +34,12 @@ def _aloha_reach():
 
 def _aloha_reach_pi05():
     model = schema.pi05_model(language="small", expert="small", siglip="small/28")
-    config = _reach("aloha_reach_pi05", model, max_token_len=80)  # 73 tokens: the prompt and 14 numbers
-    config.data.use_quantile_norm = True
-    return config
+    return _reach("aloha_reach_pi05", model, max_token_len=80)  # 73 tokens: the prompt and 14 numbers
 
 
 def _aloha_reach_fast():
     model = schema.pi0_fast_model(language="small", siglip="small/28")
     config = _reach("aloha_reach_fast", model, max_token_len=160)  # prompt and state as pi0.5's, then the actions
-    config.data.use_quantile_norm = True
     config.tokenizer.codec = ""
     config.noise_draws = 1
     config.sampling.max_decoding_steps = 96
@@ -50,8 +47,7 @@ def _aloha_reach_fast():
 
 
 def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
-    config = schema.base_config(name)
-    config.model = model
+    config = schema.base_config(name, model, robots.aloha(adapt_to_pi=False))
     config.model.update(
         dtype="float32",
         action_dim=14,
@@ -67,7 +63,6 @@ def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
         repo_id="openpi/aloha_reach",
         generator="aloha_reach",
         generator_episodes=600,
-        adapt_to_pi=False,
         default_prompt="reach the cube",
         repack={
             "images": {"cam_high": "observation.images.cam_high"},
@@ -87,23 +82,20 @@ def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
 
 
 def _inference(name: str, model: config_dict.ConfigDict, prompt: str = ""):
-    config = schema.base_config(name)
-    config.model = model
-    config.data.update(asset_id="trossen", default_prompt=prompt, use_quantile_norm=model.type != "pi0")
+    config = schema.base_config(name, model)
+    config.data.update(asset_id="trossen", default_prompt=prompt)
     config.policy_metadata = {"reset_pose": _RESET_POSE}
     return config
 
 
 def _pen_uncap(name: str, model: config_dict.ConfigDict, base: str, batch_size: int):
-    config = schema.base_config(name)
-    config.model = model
+    config = schema.base_config(name, model)
     config.data.update(
         repo_id="physical-intelligence/aloha_pen_uncap_diverse",
         assets_dir=f"{_CHECKPOINTS}/{base}/assets",
         asset_id="trossen",
         default_prompt="uncap the pen",
         repack=_THREE_CAMERAS,
-        use_quantile_norm=model.type != "pi0",
     )
     config.weights.update(kind="checkpoint", path=f"{_CHECKPOINTS}/{base}/params")
     config.update(num_train_steps=20_000, batch_size=batch_size)
@@ -111,12 +103,8 @@ def _pen_uncap(name: str, model: config_dict.ConfigDict, base: str, batch_size: 
 
 
 def _pi0_aloha_sim():
-    config = schema.base_config("pi0_aloha_sim")
-    config.data.update(
-        repo_id="lerobot/aloha_sim_transfer_cube_human",
-        default_prompt="Transfer cube",
-        use_delta_joint_actions=False,
-    )
+    config = schema.base_config("pi0_aloha_sim", robot=robots.aloha(delta=False))
+    config.data.update(repo_id="lerobot/aloha_sim_transfer_cube_human", default_prompt="Transfer cube")
     config.weights.update(kind="checkpoint", path=f"{_CHECKPOINTS}/pi0_base/params")
     config.num_train_steps = 20_000
     config.sampling.replan_steps = 10

@@ -23,7 +23,7 @@ _FORBIDDEN = {
     "openpi/trainer": ("openpi.server",),
     "openpi/server": ("openpi.trainer", "openpi.data"),
     "openpi/sims": ("openpi.trainer", "openpi.server"),
-} | {f"openpi/policies/{robot}.py": _NO_JAX for robot in ("aloha", "droid", "libero", "ur5")}
+} | {f"openpi/policies/{name}.py": _NO_JAX for name in ("conversions", "robot")}
 
 # Folder -> the only packages beyond the standard library that its library files may import.
 _ALLOWED = {

@@ -2,11 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from openpi.client import robot_description
 from openpi.config import build_tokenizer, schema
 from openpi.normalization import norm_stats as norm_stats_lib
-from openpi.policies import aloha
+from openpi.policies import robot as robot_lib
 from openpi.transforms import (
     actions,
     fast_tokens,
@@ -39,8 +41,8 @@ class Transforms:
     use_quantile_norm: bool
 
     def training(self, norm_stats: NormStats | None, tasks: Mapping[int, str] | None = None) -> transform.Transform:
-        """Dataset row → model input with `actions`; `tasks` (task_index → text) makes the task the prompt."""
-        from_task = [prompt.PromptFromLeRobotTask(tasks)] if tasks is not None else []
+        """Dataset row → model input with `actions`; with `tasks` (task_index → text) the row's task becomes the prompt."""
+        from_task = [prompt.PromptFromTask(tasks)] if tasks is not None else []
         return transform.compose([*from_task, *self.repack.inputs, *self._inputs(norm_stats)])
 
     def inference_input(self, norm_stats: NormStats | None, default_prompt: str | None = None) -> transform.Transform:
@@ -70,20 +72,31 @@ def build(config: schema.ConfigDict, codec_dir: pathlib.Path | None = None) -> T
     """
     return Transforms(
         repack=_repack(config),
-        robot=_ROBOTS[config.data.robot](config.data),
+        robot=_robot(robot_of(config)),
         model=_model(config, codec_dir),
         use_quantile_norm=config.data.use_quantile_norm,
     )
 
 
 def statistics(config: schema.ConfigDict) -> transform.Transform:
-    """Dataset row → `state` and `actions` as they are before normalization: what statistics are made of."""
-    return transform.compose([*_repack(config).inputs, *_ROBOTS[config.data.robot](config.data).inputs])
+    """`state` and `actions` as they are before normalization: what statistics are made of.
+
+    Takes a dataset's row or its tables, rows stacked: state parts [..., D of it], action chunks [..., H, A]; no images.
+    """
+    robot = robot_of(config)
+    wanted = [part.key for part in robot.state] + ["actions"]
+    numbers = repack.Repack(_only(config.data.repack.to_dict(), wanted))
+    return transform.compose([numbers, robot_lib.RobotNumbers(robot), actions.DeltaActions(robot.delta_mask or None)])
 
 
 def normalized(config: schema.ConfigDict, norm_stats: NormStats | None) -> transform.Transform:
-    """Dataset row → `state` and `actions` as they are after normalization: what an action codec is made for."""
+    """Rows as `statistics` takes them → `state` and `actions` after normalization: what an action codec is made for."""
     return transform.compose([statistics(config), normalize.Normalize(norm_stats, config.data.use_quantile_norm)])
+
+
+def robot_of(config: schema.ConfigDict) -> robot_description.RobotDescription:
+    """The robot of a configuration. Raises ValueError if its description is none."""
+    return robot_description.from_dict(config.data.robot.to_dict(), "config.data.robot")
 
 
 def asset_id(config: schema.ConfigDict) -> str:
@@ -91,17 +104,22 @@ def asset_id(config: schema.ConfigDict) -> str:
     return config.data.asset_id or config.data.repo_id
 
 
-def _aloha(data: schema.ConfigDict) -> transform.Group:
-    group = transform.Group(
-        inputs=(aloha.AlohaInputs(data.adapt_to_pi),), outputs=(aloha.AlohaOutputs(data.adapt_to_pi),)
-    )
-    if not data.use_delta_joint_actions:
-        return group
-    joints = actions.make_bool_mask(6, -1, 6, -1)
-    return group.push(inputs=[actions.DeltaActions(joints)], outputs=[actions.AbsoluteActions(joints)])
+def _robot(robot: robot_description.RobotDescription) -> transform.Group:
+    group = transform.Group(inputs=(robot_lib.RobotInputs(robot),), outputs=(robot_lib.RobotOutputs(robot),))
+    relative = robot.delta_mask or None
+    return group.push(inputs=[actions.DeltaActions(relative)], outputs=[actions.AbsoluteActions(relative)])
 
 
-_ROBOTS = {"aloha": _aloha}
+def _only(structure: Mapping[str, Any], wanted: Sequence[str], above: str = "") -> dict[str, Any]:
+    """The part of a repack structure that makes the wanted paths."""
+    kept = {}
+    for name, source in structure.items():
+        path = f"{above}{name}"
+        if isinstance(source, Mapping):
+            kept[name] = _only(source, wanted, f"{path}/")
+        elif path in wanted:
+            kept[name] = source
+    return kept
 
 
 def _repack(config: schema.ConfigDict) -> transform.Group:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from openpi.config import build_transforms, load, schema
+from openpi.config import build_transforms, load, robots, schema
 from openpi.normalization import norm_stats
 from openpi.tokenizers import fast_codec_files, fast_codec_fit
 
@@ -46,7 +46,7 @@ def test_training_gives_what_the_model_takes():
 @pytest.mark.parametrize("adapt", [True, False])
 def test_inference_output_undoes_training_actions(delta, adapt):
     """The action chunk that training normalizes comes back as recorded: both roads hold the same objects."""
-    transforms = build_transforms.build(small_config(use_delta_joint_actions=delta, adapt_to_pi=adapt))
+    transforms = build_transforms.build(small_config(robot=robots.aloha(adapt_to_pi=adapt, delta=delta)))
     sample = row()
     model_input = transforms.training(stats())(sample)
     out = transforms.inference_output(stats())({"state": model_input["state"], "actions": model_input["actions"]})
@@ -83,18 +83,42 @@ def test_the_task_becomes_the_prompt_when_repack_keeps_it():
     config = small_config()
     with config.unlocked():
         config.data.repack.prompt = "prompt"
-    transforms = build_transforms.build(config)
-    tokens = [transforms.training(stats(), {0: text})(row())["tokenized_prompt"] for text in ("reach", "leave")]
-    assert (tokens[0] != tokens[1]).any()
+    transform = build_transforms.build(config).training(stats(), {0: "reach", 1: "leave"})
+    bare = {key: value for key, value in row().items() if key != "task"}
+    own, *indexed = (
+        transform({**bare, **more})["tokenized_prompt"].tolist()
+        for more in ({"task": "reach"}, {"task_index": np.int64(0)}, {"task_index": np.int64(1)})
+    )
+    assert own == indexed[0] != indexed[1]
+    # The row's own text counts: in a mixture its index is of another table.
+    assert transform({**bare, "task": "reach", "task_index": np.int64(1)})["tokenized_prompt"].tolist() == own
 
 
 def test_statistics_are_of_relative_actions_before_normalization():
-    sample = row()
+    sample = {key: value for key, value in row().items() if "images" not in key}
     out = build_transforms.statistics(small_config())(sample)
     joints = [i for i in range(DIM) if i not in (6, 13)]
     state, actions = sample["observation.state"], sample["action"]
     np.testing.assert_allclose(out["actions"][:, joints], actions[:, joints] - state[joints], rtol=1e-6)
     np.testing.assert_array_equal(out["actions"][:, [6, 13]], actions[:, [6, 13]])
+
+
+@pytest.mark.parametrize("name", ["aloha.py:pi0_aloha_pen_uncap", "aloha.py:aloha_reach"])
+def test_statistics_take_tables_as_they_take_rows(name):
+    """And the numbers are those that training makes before it normalizes them."""
+    config = load.load(f"experiments/{name}")
+    rows = [row(seed) for seed in range(3)]
+    keys = ("observation.state", "action")
+    statistics = build_transforms.statistics(config)
+    tables = statistics({key: np.stack([sample[key] for sample in rows]) for key in keys})
+    assert (tables["state"].shape, tables["actions"].shape) == ((3, DIM), (3, 10, DIM))
+    for i, sample in enumerate(rows):
+        single = statistics({key: sample[key] for key in keys})
+        for key, value in single.items():
+            np.testing.assert_array_equal(tables[key][i], value, strict=True)
+    if name.endswith("aloha_reach"):
+        trained = build_transforms.build(config).training(None)(rows[0])
+        np.testing.assert_allclose(trained["actions"], tables["actions"][0])
 
 
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
@@ -113,7 +137,7 @@ def test_a_chunk_goes_through_pi0_fast_as_tokens_and_comes_back(tmp_path):
     rows = [row(seed) for seed in range(40)]
     for sample in rows:
         sample["action"] = sample["observation.state"] + np.cumsum(sample["action"], axis=0) / 10
-    config = small_config(adapt_to_pi=False)
+    config = small_config()
     config.model = schema.pi0_fast_model(language="small", siglip="small/28")
     config.model.update(action_horizon=10, action_dim=DIM, max_token_len=400, image_keys=("base_0_rgb",))
     config.tokenizer.codec = str(tmp_path / "codec")

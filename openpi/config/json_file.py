@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from openpi.config import schema
+from openpi.config import robots, schema
 
 
 def dumps(config: schema.ConfigDict) -> str:
@@ -28,9 +28,8 @@ def load(path: pathlib.Path) -> schema.ConfigDict:
         raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(values, dict) or not isinstance(values.get("name"), str):
         raise ValueError(f"{path}: not an openpi configuration (an object with a field 'name')")
-    config = schema.base_config(values["name"])
-    config.model = _model_of(values)
-    _fill(config, values, "", path)
+    config = schema.base_config(values["name"], _model_of(values))
+    _fill(config, _upgrade(values), "", path)
     return config.lock()
 
 
@@ -39,6 +38,21 @@ def _model_of(values: dict) -> schema.ConfigDict:
     model = values.get("model")
     name = model.get("type") if isinstance(model, dict) else None
     return schema.MODELS.get(name, schema.pi0_model)() if isinstance(name, str) else schema.pi0_model()
+
+
+def _upgrade(values: dict) -> dict:
+    """The values with a robot's description, where a file of before there were any has `"robot": "aloha"` and two flags."""
+    data = values.get("data")
+    if (
+        not isinstance(data, dict)
+        or isinstance(data.get("robot", "aloha"), dict)
+        or data.get("robot", "aloha") != "aloha"
+    ):
+        return values
+    former = {"adapt_to_pi": "adapt_to_pi", "delta": "use_delta_joint_actions"}
+    robot = robots.aloha(**{name: bool(data.get(field, True)) for name, field in former.items()})
+    kept = {field: value for field, value in data.items() if field not in former.values()}
+    return {**values, "data": {**kept, "robot": robot.to_dict()}}
 
 
 # Free-form fields: their keys are the user's.
@@ -55,7 +69,14 @@ def _fill(config: schema.ConfigDict, values: dict, prefix: str, path: pathlib.Pa
         elif isinstance(value, dict) and isinstance(config[key], schema.ConfigDict):
             _fill(config[key], value, f"{field}.", path)
         else:
-            _set(config, key, tuple(value) if isinstance(value, list) else value, field, path)
+            _set(config, key, _with_tuples(value), field, path)
+
+
+def _with_tuples(value: object) -> object:
+    """JSON's lists as the tuples that they were, at every depth."""
+    if isinstance(value, list | tuple):
+        return tuple(_with_tuples(entry) for entry in value)
+    return {key: _with_tuples(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
 def _set(config: schema.ConfigDict, key: str, value: object, field: str, path: pathlib.Path) -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from openpi.config import json_file, load, schema, table
+from openpi.config import json_file, load, robots, schema, table
 
 
 @pytest.mark.parametrize("name", table.CONFIG_TABLE)
@@ -31,6 +31,30 @@ def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
     assert (config.batch_size, config.seed) == (3, 42)
 
 
+@pytest.mark.parametrize("model", schema.MODELS)
+def test_every_robot_comes_back(tmp_path, model):
+    for robot in (robots.droid(model), robots.libero(model, delta=True), robots.ur5(model), robots.aloha()):
+        config = schema.base_config("mine", schema.MODELS[model](), robot)
+        (tmp_path / "config.json").write_text(json_file.dumps(config))
+        assert json_file.load(tmp_path / "config.json") == config.lock()
+
+
+@pytest.mark.parametrize(
+    ("former", "robot"),
+    [
+        ({"robot": "aloha", "adapt_to_pi": False, "use_delta_joint_actions": True}, robots.aloha(adapt_to_pi=False)),
+        ({"robot": "aloha", "adapt_to_pi": True, "use_delta_joint_actions": False}, robots.aloha(delta=False)),
+        ({"use_delta_joint_actions": False}, robots.aloha(delta=False)),
+        ({"robot": "aloha"}, robots.aloha()),
+        ({}, robots.aloha()),
+    ],
+)
+def test_a_robot_by_name_as_files_once_had_it_becomes_its_description(tmp_path, former, robot):
+    (tmp_path / "config.json").write_text(json.dumps({"name": "old", "data": {**former, "repo_id": "mine"}}))
+    config = json_file.load(tmp_path / "config.json")
+    assert config.data.robot.to_dict() == robot.to_dict() and config.data.repo_id == "mine"
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -40,6 +64,7 @@ def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
         ('{"name": "a", "bath_size": 3}', "unknown field 'bath_size'"),
         ('{"name": "a", "model": {"widht": 3}}', "unknown field 'model.widht'"),
         ('{"name": "a", "batch_size": "many"}', "'batch_size' has the wrong type"),
+        ('{"name": "a", "data": {"robot": "droid"}}', "'data.robot' has the wrong type"),
         ('{"name": "a", "model": 3}', "'model' has the wrong type"),
         ('{"name": "a", "model": {"type": 3}}', "'model.type' has the wrong type"),
     ],

@@ -1,6 +1,6 @@
 import pytest
 
-from openpi.config import load, table, validate
+from openpi.config import load, robots, table, validate
 
 
 @pytest.mark.parametrize("name", table.CONFIG_TABLE)
@@ -30,11 +30,12 @@ def test_every_named_configuration_loads_and_is_valid(name):
 def test_released_values(name, expected):
     c = load.load(table.config_path(name))
     data = c.data
-    got = (c.model.type, data.default_prompt, data.asset_id, data.use_delta_joint_actions, c.batch_size)
+    relative = tuple(data.robot.delta_mask) == robots.mask(6, -1, 6, -1)
+    got = (c.model.type, data.default_prompt, data.asset_id, relative, c.batch_size)
     assert (*got, c.num_train_steps) == expected[:-1]
     assert c.weights.path.endswith(expected[-1])
     assert data.use_quantile_norm == (c.model.type == "pi05")
-    assert data.adapt_to_pi
+    assert data.robot.to_dict() == robots.aloha(delta=relative).to_dict()
     assert (c.lr_schedule.peak_lr, c.ema_decay, c.seed) == (2.5e-5, 0.99, 42)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import config_dict
 
-from openpi.config import model_sizes, suggest
+from openpi.config import model_sizes, robots, suggest
 
 ConfigDict = config_dict.ConfigDict
 
@@ -78,22 +78,20 @@ def cosine_schedule(warmup_steps: int, peak_lr: float, decay_steps: int, decay_l
     )
 
 
-def aloha_data() -> ConfigDict:
-    """An ALOHA dataset in the LeRobot format: 14 joints (left arm 6, left gripper, right arm 6, right gripper)."""
+def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
+    """A dataset in the LeRobot format, of a robot of `robots` (ALOHA if None), with the names of an ALOHA dataset."""
     return ConfigDict(
         {
-            "kind": "lerobot",
-            "robot": "aloha",  # the adapter in openpi/policies
+            "kind": "lerobot",  # "lerobot" or "droid_rlds"
+            "robot": robots.aloha() if robot is None else robot,  # what its numbers and cameras are
             "repo_id": "",  # name of the dataset; also its folder
             "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>
             "generator": "",  # "aloha_reach": record it in simulation when it is not there
             "generator_episodes": 0,
             "generator_seed": 0,
-            "adapt_to_pi": True,  # flip joints and convert grippers to the space of the released base models
-            "use_delta_joint_actions": True,  # actions relative to the chunk's first state, grippers absolute
             "default_prompt": "",  # used when a sample or an observation has no prompt
             "prompt_from_task": False,  # prompt = the dataset's task text
-            "repack": {  # new key: the dataset's key
+            "repack": {  # the robot's key: the dataset's key
                 "images": {"cam_high": "observation.images.top"},
                 "state": "observation.state",
                 "actions": "action",
@@ -101,21 +99,34 @@ def aloha_data() -> ConfigDict:
             "action_sequence_keys": ("action",),  # dataset keys that are read as chunks of action_horizon steps
             "assets_dir": "",  # where <asset_id>/norm_stats.json is; "" = <assets_base_dir>/<name>
             "asset_id": "",  # "" = repo_id
-            "use_quantile_norm": False,  # 1 % and 99 % quantiles to [-1, 1] instead of mean and std
+            "use_quantile_norm": False,  # 1 % and 99 % quantiles to [-1, 1] instead of mean and std; pi0.5's and pi0-FAST's way
             "compute_norm_stats": False,  # compute missing statistics before training instead of stopping
             "min_std": 0.0,  # a dimension that varies less (in its own unit) is left unscaled by computed statistics
             "cache_frames": False,  # decode all video once into a file that is mapped into memory
+            "rlds": {  # of "droid_rlds"
+                "data_dir": "",  # the folder that holds <name>/<version> of each dataset
+                "action_space": "joint_position",  # what DROID's actions are: "joint_position" or "joint_velocity"
+                # {"name", "version", "weight" (share of the samples; they sum to 1), "filter" (JSON of the ranges of frames
+                # that are used, path or URL; "" = all)} each
+                "datasets": (),
+            },
         }
     )
 
 
-def base_config(name: str) -> ConfigDict:
-    """A pi0 training configuration with the published defaults. Fields are added by no one else: it is locked."""
-    return ConfigDict(
+def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | None = None) -> ConfigDict:
+    """A training configuration with the published defaults. Fields are added by no one else: it is locked.
+
+    Args:
+      name: its name.
+      model: what is trained, pi0 if None; pi0.5 and pi0-FAST are normalized by quantiles.
+      robot: of the data, ALOHA if None.
+    """
+    config = ConfigDict(
         {
             "name": name,
             "exp_name": "default",  # the run: <checkpoint_base_dir>/<name>/<exp_name>
-            "model": pi0_model(),
+            "model": pi0_model() if model is None else model,
             "tokenizer": {
                 "path": "gs://big_vision/paligemma_tokenizer.model",  # SentencePiece; "small": the one that openpi ships
                 "vocab_size": 257152,
@@ -124,7 +135,7 @@ def base_config(name: str) -> ConfigDict:
                 # A checkpoint that holds its codec is served with that one
                 "codec": "hf://physical-intelligence/fast",
             },
-            "data": aloha_data(),
+            "data": lerobot_data(robot),
             # where training starts: "none"; "checkpoint": path is a params directory; "pytorch": a safetensors file or
             # its folder; "paligemma": an .npz file, "" = the published one
             "weights": {"kind": "none", "path": ""},
@@ -163,6 +174,8 @@ def base_config(name: str) -> ConfigDict:
             },
         }
     )
+    config.data.use_quantile_norm = config.model.type != "pi0"
+    return config
 
 
 def pick_variant(variants: Mapping[str, Callable[[], ConfigDict]], variant: str, default: str) -> ConfigDict:

@@ -1,5 +1,8 @@
 """Checks of a configuration that need no data: each error names the field, its value and what would do."""
 
+import math
+
+from openpi.client import robot_description
 from openpi.config import schema, suggest
 
 _KINDS = {
@@ -9,8 +12,8 @@ _KINDS = {
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
     "tokenizer.actions": ("fast", "binning", "fsq"),
-    "data.kind": ("lerobot",),
-    "data.robot": ("aloha",),
+    "data.kind": ("lerobot", "droid_rlds"),
+    "data.rlds.action_space": ("joint_position", "joint_velocity"),
     "data.generator": ("", "aloha_reach"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
     "optimizer.kind": ("adamw",),
@@ -69,6 +72,42 @@ def validate(config: schema.ConfigDict) -> None:
             f"{config.model.vocab_size}, the tokens that the model has: raise the latter"
         )
     _check_model(config.model)
+    _check_robot(config)
+    _check_rlds(config.data)
+
+
+def _check_robot(config: schema.ConfigDict) -> None:
+    robot, model = robot_description.from_dict(config.data.robot.to_dict(), "config.data.robot"), config.model
+    images = [camera.image for camera in robot.cameras]
+    if unknown := [key for key in model.image_keys if key not in images]:
+        raise ValueError(
+            f"config.model.image_keys names {unknown[0]!r}, which config.data.robot.cameras does not make; it makes: "
+            f"{', '.join(images)}"
+        )
+    # pi0-FAST pads nothing, and reads the state as text.
+    padded = {"actions": len(robot.actions)}
+    if model.type != "pi0_fast":
+        padded["state numbers"] = len(robot.state_names)
+    for what, width in padded.items():
+        if width > model.action_dim:
+            raise ValueError(
+                f"config.model.action_dim={model.action_dim} is less than the {width} {what} of config.data.robot "
+                f"({robot.name}): raise it"
+            )
+
+
+def _check_rlds(data: schema.ConfigDict) -> None:
+    if data.kind != "droid_rlds":
+        return
+    if not data.rlds.datasets:
+        raise ValueError(
+            "config.data.rlds.datasets is empty: name at least one {'name', 'version', 'weight', 'filter'}"
+        )
+    weights = [dataset.get("weight") for dataset in data.rlds.datasets]
+    if not all(type(weight) in (int, float) and weight > 0 for weight in weights) or math.fsum(weights) != 1:
+        raise ValueError(
+            f"config.data.rlds.datasets have the weights {weights}: they must be positive and sum to exactly 1"
+        )
 
 
 def _check_experts(model: schema.ConfigDict) -> None:

@@ -46,7 +46,7 @@ def reach(dataset, *more):
     return (
         "--config=experiments/aloha.py",
         "--config.data.generator=",
-        "--config.data.use_delta_joint_actions=False",
+        "--config.data.robot.delta_mask=()",
         f"--config.data.root={dataset}",
         *more,
     )

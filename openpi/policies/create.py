@@ -105,7 +105,7 @@ def _assemble(config, params, stats, transforms, sampling, default_prompt=None, 
         output_transform=transforms.inference_output(stats),
         sampling=sampling,
         max_decoding_steps=config.sampling.max_decoding_steps,
-        metadata=config.policy_metadata.to_dict(),
+        metadata={**config.policy_metadata.to_dict(), "robot": config.data.robot.to_dict()},
     )
 
 

@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from openpi.config import schema
-from openpi.policies import aloha, create, tiny_checkpoint
+from openpi.config import robots, schema
+from openpi.policies import create, tiny_checkpoint
 
 _GOLDEN = pathlib.Path(__file__).parent / "testdata/pi0_aloha"
 
@@ -25,7 +25,7 @@ def _golden_config():
     config.model.language.update(width=16, depth=2, mlp_dim=32, num_heads=2, num_kv_heads=1, head_dim=8)
     config.model.expert.update(width=12, depth=2, mlp_dim=24, num_heads=2, num_kv_heads=1, head_dim=8)
     config.tokenizer.update(path="small", vocab_size=2000)
-    config.data.update(asset_id="trossen", adapt_to_pi=True, use_delta_joint_actions=True)
+    config.data.update(asset_id="trossen")
     config.policy_metadata = {"reset_pose": (0, -1.5, 1.5, 0, 0, 0)}
     return config
 
@@ -41,11 +41,11 @@ def test_a_published_checkpoint_gives_the_published_actions():
     np.testing.assert_allclose(result["actions"], data["out|actions"], rtol=1e-3, atol=1e-3)
     assert result["actions"].dtype == data["out|actions"].dtype
     assert list(result) == ["actions", "policy_timing"]
-    assert policy.metadata == {"reset_pose": (0, -1.5, 1.5, 0, 0, 0)}
+    assert policy.metadata == {"reset_pose": (0, -1.5, 1.5, 0, 0, 0), "robot": robots.aloha().to_dict()}
 
 
 def test_a_checkpoint_alone_is_enough_by_run_or_by_step(run_dir):
-    observation = aloha.make_aloha_example()
+    observation = tiny_checkpoint.observation()
     by_run = create.create_policy(None, run_dir).infer(observation)["actions"]
     by_step = create.create_policy(None, run_dir / "7").infer(observation)["actions"]
     np.testing.assert_array_equal(by_run, by_step)
@@ -54,7 +54,7 @@ def test_a_checkpoint_alone_is_enough_by_run_or_by_step(run_dir):
 
 
 def test_the_default_prompt_is_for_observations_without_one(run_dir):
-    bare = {key: value for key, value in aloha.make_aloha_example().items() if key != "prompt"}
+    bare = {key: value for key, value in tiny_checkpoint.observation().items() if key != "prompt"}
     actions = {
         text: create.create_policy(None, run_dir, default_prompt=text).infer(bare)["actions"] for text in ("a", "stop")
     }
@@ -75,7 +75,7 @@ def test_parameters_follow_the_compute_type_unless_told(run_dir, compute, asked,
 
 
 def test_the_untrained_policy_is_another_with_the_same_transforms(run_dir):
-    observation, noise = aloha.make_aloha_example(), np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))
+    observation, noise = tiny_checkpoint.observation(), np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))
     trained = create.create_policy(None, run_dir).infer(observation, noise)["actions"]
     untrained = [
         create.create_untrained_policy(None, run_dir, seed=seed).infer(observation, noise)["actions"] for seed in (1, 2)

@@ -4,7 +4,7 @@ import pytest
 
 from openpi.config import build_model, build_transforms
 from openpi.models import model
-from openpi.policies import aloha, policy, request_options, tiny_checkpoint
+from openpi.policies import policy, request_options, tiny_checkpoint
 
 _CONFIG = tiny_checkpoint.config()
 _MODEL = build_model.build(_CONFIG.model)
@@ -27,7 +27,7 @@ def _policy(params=_PARAMS, sampling=_SAMPLING, **options):
 
 
 def test_result_holds_the_published_keys_only():
-    result = _policy().infer(aloha.make_aloha_example())
+    result = _policy().infer(tiny_checkpoint.observation())
     assert list(result) == ["actions", "policy_timing"]
     assert result["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
     assert list(result["policy_timing"]) == ["infer_ms"]
@@ -35,7 +35,7 @@ def test_result_holds_the_published_keys_only():
 
 
 def test_the_key_is_split_on_every_call_and_starts_as_zero():
-    observation = aloha.make_aloha_example()
+    observation = tiny_checkpoint.observation()
     one, other = _policy(), _policy(rng=jax.random.key(0))
     first, second = (one.infer(observation)["actions"] for _ in range(2))
     assert np.abs(first - second).max() > 1e-3
@@ -54,7 +54,7 @@ def test_the_key_is_split_on_every_call_and_starts_as_zero():
 
 def test_noise_may_have_a_batch_axis_and_decides_alone():
     noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
-    used, observation = _policy(), aloha.make_aloha_example()
+    used, observation = _policy(), tiny_checkpoint.observation()
     plain = used.infer(observation, noise=noise)["actions"]
     np.testing.assert_array_equal(used.infer(observation, noise=noise[None])["actions"], plain)
     asked = {**observation, "openpi": {"noise": noise}}
@@ -70,7 +70,7 @@ def test_noise_may_have_a_batch_axis_and_decides_alone():
 
 def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
     noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
-    used, observation = _policy(), aloha.make_aloha_example()
+    used, observation = _policy(), tiny_checkpoint.observation()
     used.warmup()
     compiled = policy.sample._cache_size()
     asked = {
@@ -89,7 +89,7 @@ def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
 
 
 def test_the_observation_stays_as_it_was():
-    observation = aloha.make_aloha_example()
+    observation = tiny_checkpoint.observation()
     before = {"state": observation["state"].copy(), "cam_high": observation["images"]["cam_high"].copy()}
     _policy().infer(observation)
     assert sorted(observation) == ["images", "prompt", "state"]
@@ -102,15 +102,15 @@ def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key():
     warm, cold = _policy(), _policy()
     warm.warmup()
     compiled = policy.sample._cache_size()
-    warmed = warm.infer(aloha.make_aloha_example())["actions"]
+    warmed = warm.infer(tiny_checkpoint.observation())["actions"]
     assert policy.sample._cache_size() == compiled
-    np.testing.assert_array_equal(warmed, cold.infer(aloha.make_aloha_example())["actions"])
+    np.testing.assert_array_equal(warmed, cold.infer(tiny_checkpoint.observation())["actions"])
 
 
 @pytest.mark.parametrize("params", [_PARAMS, jax.device_put(_PARAMS, jax.devices()[0])], ids=["free", "bound"])
 def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
     policy.sample.clear_cache()
-    used, observation = _policy(params), aloha.make_aloha_example()
+    used, observation = _policy(params), tiny_checkpoint.observation()
     used.warmup()
     compiled = policy.sample._cache_size()
     for _ in range(3):
@@ -121,21 +121,21 @@ def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"state": np.ones(13)}, "'state' of an ALOHA robot must have 14 numbers"),
+        ({"state": np.ones(13)}, "'state' of a robot 'aloha' must have 14 numbers, got shape"),
         ({"state": np.full(14, np.nan)}, r"'state' is not finite at positions \[0, 1"),
-        ({"images": {}}, "camera cam_high is missing"),
+        ({"images": {}}, "camera 'images/cam_high' is missing"),
         (
             {"images": {"cam_high": np.zeros((3, 8, 8), np.uint8), "cam_knee": np.zeros((3, 8, 8), np.uint8)}},
             "cam_knee",
         ),
-        ({"images": {"cam_high": np.zeros((8, 8), np.uint8)}}, "cam_high must be"),
+        ({"images": {"cam_high": np.zeros((8, 8), np.uint8)}}, "'images/cam_high' must be"),
         ({"state": None}, "'state'"),
         ({"openpi": {"num_steps": 101}}, "num_steps=101 is not between 1 and 100"),
         ({"openpi": {"temperature": 0.5}}, "pi0 draws no tokens: it takes num_steps and noise, no temperature"),
     ],
 )
 def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, text):
-    used, good = _policy(), aloha.make_aloha_example()
+    used, good = _policy(), tiny_checkpoint.observation()
     bad = {key: value for key, value in {**good, **change}.items() if value is not None}
     with pytest.raises(ValueError, match=text) as raised:
         used.infer(bad)
@@ -146,4 +146,4 @@ def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, t
 def test_a_model_that_lost_its_numbers_commands_no_robot():
     broken = jax.tree.map(lambda leaf: leaf * np.nan, _PARAMS)
     with pytest.raises(RuntimeError, match="not finite"):
-        _policy(broken).infer(aloha.make_aloha_example())
+        _policy(broken).infer(tiny_checkpoint.observation())

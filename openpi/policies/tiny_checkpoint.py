@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from openpi.checkpoints import layout, manager
+from openpi.client import robot_observation
 from openpi.config import build_model, build_transforms, json_file, load, schema
 from openpi.models import model as model_lib
 
@@ -24,6 +25,11 @@ def config() -> schema.ConfigDict:
     tiny.model.update(action_horizon=ACTION_HORIZON, image_size=56)
     tiny.sampling.update(num_steps=2, replan_steps=5)
     return tiny
+
+
+def observation(seed: int = 0) -> dict:
+    """A random observation of its robot, as a client would send it."""
+    return robot_observation.make_example(build_transforms.robot_of(config()), np.random.default_rng(seed))
 
 
 def write(run_dir: pathlib.Path, step: int = 7) -> pathlib.Path:

@@ -12,8 +12,8 @@ import urllib.request
 import numpy as np
 import pytest
 
-from openpi.client import websocket_client_policy
-from openpi.policies import aloha, tiny_checkpoint
+from openpi.client import robot_description, robot_observation, websocket_client_policy
+from openpi.policies import tiny_checkpoint
 from openpi.testing import program
 
 _READY = re.compile(r"ready: ws://127\.0\.0\.1:(\d+) serves (\S+)\n")
@@ -94,9 +94,11 @@ def test_serves_clients_until_sigterm(checkpoint):
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=5) as reply:
             assert reply.read() == b"OK\n"
 
-        observation = aloha.make_aloha_example()
+        observation = tiny_checkpoint.observation()
         with server.client() as first, server.client() as second:
-            assert first.get_server_metadata() == {}
+            robot = robot_description.from_dict(first.get_server_metadata()["robot"])
+            robot_observation.check_observation(robot, observation)
+            assert robot_observation.make_example(robot, np.random.default_rng(1)).keys() == observation.keys()
             results = [first.infer(observation), second.infer(observation), first.infer(observation)]
             for result in results:
                 assert sorted(result) == ["actions", "policy_timing", "server_timing"]
@@ -116,7 +118,7 @@ def test_serves_clients_until_sigterm(checkpoint):
                 bad.infer({**observation, "openpi": {"num_steps": 1000}})
             with server.client() as bad, pytest.raises(RuntimeError, match="must have 14 numbers"):
                 bad.infer({**observation, "state": np.ones(13)})
-            with server.client() as bad, pytest.raises(RuntimeError, match="cam_high is missing"):
+            with server.client() as bad, pytest.raises(RuntimeError, match="camera 'images/cam_high' is missing"):
                 bad.infer({**observation, "images": {"cam_low": observation["images"]["cam_low"]}})
             with server.client() as bad, pytest.raises(RuntimeError, match="'state'"):
                 bad.infer({"images": observation["images"]})

@@ -10,7 +10,7 @@ import pytest
 from flax import traverse_util
 
 from openpi.checkpoints import layout, restore
-from openpi.policies import aloha, create
+from openpi.policies import create, tiny_checkpoint
 from openpi.train import training
 from openpi.trainer import metrics_writer, tiny_dataset
 
@@ -73,15 +73,15 @@ def test_pi0_fast_trains_a_codec_and_itself_and_its_checkpoint_is_served_alone(c
     assert losses[1] != losses[0]
     shutil.rmtree(cwd / "assets")  # the checkpoint needs nothing beside it
     policy = create.create_policy(None, run)
-    result = policy.infer(aloha.make_aloha_example())
+    result = policy.infer(tiny_checkpoint.observation())
     assert result["actions"].shape == (4, 14)
     assert np.isfinite(result["actions"]).all()
-    drawn = [policy.infer({**aloha.make_aloha_example(), "openpi": {"temperature": 9.0}}) for _ in range(2)]
+    drawn = [policy.infer({**tiny_checkpoint.observation(), "openpi": {"temperature": 9.0}}) for _ in range(2)]
     assert all(np.isfinite(each["actions"]).all() for each in drawn)
     with pytest.raises(
         ValueError, match="pi0_fast draws tokens: it takes a temperature, but neither num_steps nor noise"
     ):
-        policy.infer({**aloha.make_aloha_example(), "openpi": {"num_steps": 3}})
+        policy.infer({**tiny_checkpoint.observation(), "openpi": {"num_steps": 3}})
 
 
 def test_the_seed_decides_everything():

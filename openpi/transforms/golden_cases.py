@@ -59,8 +59,8 @@ def assert_equal(actual: dict, expected: dict) -> None:
     actual, expected = tree_paths.flatten_dict(actual), tree_paths.flatten_dict(expected)
     assert set(actual) == set(expected)
     for path, value in expected.items():
-        if isinstance(value, str):
-            assert isinstance(actual[path], str), path
+        if isinstance(value, str | bytes):
+            assert isinstance(actual[path], type(value)), path
             assert actual[path] == value, path
             continue
         assert actual[path].dtype == value.dtype, path
@@ -79,6 +79,8 @@ def _tree(leaves: list[dict], arrays: Any) -> dict:
             node = node.setdefault(parent, {})
         if "array" in leaf:
             node[last] = arrays[leaf["array"]]
+        elif "bytes_utf8" in leaf:
+            node[last] = leaf["bytes_utf8"].encode()
         else:
             node[last] = np.asarray(leaf["string_array"]) if "string_array" in leaf else leaf["value"]
     return tree

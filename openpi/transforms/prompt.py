@@ -41,6 +41,23 @@ class PromptFromLeRobotTask:
         return {**data, "prompt": self.tasks[index]}
 
 
+@dataclasses.dataclass(frozen=True)
+class PromptFromTask:
+    """Sets `prompt` to the sample's own `task`, a text; a sample without one gets the text of its `task_index`.
+
+    Attributes:
+      tasks: the dataset's texts by task index. Each dataset of a mixture has others, so that a sample's own text is safer.
+    """
+
+    tasks: Mapping[int, str]
+
+    def __call__(self, data: dict) -> dict:
+        """Raises ValueError if the sample has neither, or an index without a text."""
+        if isinstance(data.get("task"), str):
+            return {**data, "prompt": data["task"]}
+        return PromptFromLeRobotTask(self.tasks)(data)
+
+
 class PromptTokenizer(Protocol):
     """What TokenizePrompt needs from a tokenizer."""
 
