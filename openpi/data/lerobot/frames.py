@@ -2,16 +2,16 @@
 
 import io
 import os
-import pathlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
 
+from openpi.data.lerobot import decoder, json_text, parquet_file
+from openpi.data.lerobot import episodes as lerobot_episodes
 from openpi.data.lerobot import info as lerobot_info
-from openpi.data.lerobot import tables, video
 
 
 class FrameSource(Protocol):
@@ -33,14 +33,12 @@ class EncodedFrames:
 
     def __init__(
         self,
-        root: pathlib.Path,
-        info: lerobot_info.Info,
-        episodes: tables.Episodes,
-        files: Sequence[tables.DataFile],
+        features: Mapping[str, lerobot_info.Feature],
+        episodes: lerobot_episodes.Episodes,
         timestamp: np.ndarray,
     ) -> None:
-        self._root, self._info, self._episodes, self._files, self._timestamp = root, info, episodes, files, timestamp
-        self._decoder = video.Decoder()
+        self._features, self._episodes, self._timestamp = features, episodes, timestamp
+        self._decoder = decoder.Decoder()
         self._local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,50 +49,52 @@ class EncodedFrames:
         self._local = threading.local()
 
     def frames(self, key: str, rows: np.ndarray) -> np.ndarray:
-        size = self._info.features[key].image_size
-        read = self._video_frame if self._info.features[key].dtype == "video" else self._png_frame
-        return np.stack([read(key, int(row), size) for row in rows])
+        feature = self._features[key]
+        out = np.empty((len(rows), *feature.image_size, 3), np.uint8)
+        read = self._video_frame if feature.dtype == "video" else self._png_frame
+        for place in np.argsort(rows, kind="stable"):  # in the files' order, which decodes on rather than seeks
+            read(key, int(rows[place]), out[place])
+        return out
 
-    def _video_frame(self, key: str, row: int, size: tuple[int, int]) -> np.ndarray:
+    def _video_frame(self, key: str, row: int, out: np.ndarray) -> None:
         episode = self._episodes.of_row(row)
         spans = self._episodes.videos[key]
-        path = self._root / self._info.video_file(key, int(spans.chunk_index[episode]), int(spans.file_index[episode]))
         stamp = float(self._timestamp[row])
-        tolerance = video.TOLERANCE_S + float(np.spacing(np.float32(stamp)))  # timestamps are float32
+        tolerance = decoder.TOLERANCE_S + float(np.spacing(np.float32(stamp)))  # timestamps are float32
         try:
-            return self._decoder.frames(path, [spans.from_timestamp[episode] + stamp], size, tolerance)[0]
+            self._decoder.frame(spans.path(episode), spans.from_timestamp[episode] + stamp, tolerance, out)
         except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"episode {episode}, frame {row - self._episodes.start[episode]}: {error}") from error
+            raise type(error)(f"{self._episodes.name(row)}: {error}") from error
 
-    def _png_frame(self, key: str, row: int, size: tuple[int, int]) -> np.ndarray:
+    def _png_frame(self, key: str, row: int, out: np.ndarray) -> None:
         episode = self._episodes.of_row(row)
-        first, column = self._row_group(key, row)
-        where = f"episode {episode}, frame {row - self._episodes.start[episode]}: image {key!r}"
+        first, column = self._row_group(key, episode, row)
+        where = f"{self._episodes.name(row)} ({self._episodes.files[self._episodes.file[episode]]}): image {key!r}"
         data = column[row - first].as_py()
         if not isinstance(data, dict) or not isinstance(data.get("bytes"), bytes):
-            raise ValueError(f"{where} is not inside the parquet file: {tables.AGAIN}")
+            raise ValueError(f"{where} is not inside the parquet file: {json_text.AGAIN}")
         try:
             with PIL.Image.open(io.BytesIO(data["bytes"]), formats=["PNG", "JPEG"]) as image:
-                if image.size != size[::-1]:
+                if image.size != (out.shape[1], out.shape[0]):
                     raise ValueError(
                         f"{where} is {image.size[1]}x{image.size[0]} (height x width), and info.json says "
-                        f"{size[0]}x{size[1]}"
+                        f"{out.shape[0]}x{out.shape[1]}"
                     )
-                return np.asarray(image.convert("RGB"))
+                out[:] = np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError) as error:  # Pillow reports broken files by either
-            raise ValueError(f"{where} cannot be decoded ({error}): {tables.AGAIN}") from error
+            raise ValueError(f"{where} cannot be decoded ({error}): {json_text.AGAIN}") from error
 
-    def _row_group(self, key: str, row: int) -> tuple[int, Any]:
-        """(first row, column) of the parquet row group that holds `row`; a thread keeps the latest of each camera."""
+    def _row_group(self, key: str, episode: int, row: int) -> tuple[int, Any]:
+        """(row of the dataset, column): the row group with `row` begins there. A thread keeps each camera's latest."""
         if getattr(self._local, "pid", None) != os.getpid():
             self._local.pid, self._local.groups = os.getpid(), {}
-        first, column = self._local.groups.get(key, (0, ()))
-        if not first <= row < first + len(column):
-            file = next(file for file in self._files if file.start <= row < file.stop)
-            where = f"episode {self._episodes.of_row(row)}"
-            first, column = tables.read_parquet(
-                file.path, lambda opened: tables.row_group_of(opened, row - file.start, key), where
+        file = int(self._episodes.file[episode])
+        of_file, first, column = self._local.groups.get(key, (None, 0, ()))
+        row_in_file = int(self._episodes.file_row[episode] + row - self._episodes.start[episode])
+        if of_file != file or not first <= row_in_file < first + len(column):
+            where = f"episode {self._episodes.index[episode]}"
+            first, column = parquet_file.read(
+                self._episodes.files[file], lambda opened: parquet_file.row_group_of(opened, row_in_file, key), where
             )
-            first += file.start
-            self._local.groups[key] = first, column
-        return first, column
+            self._local.groups[key] = file, first, column
+        return row - row_in_file + first, column

@@ -1,33 +1,36 @@
 """`meta/info.json` of a LeRobot dataset, typed and checked.
 
-Source: the LeRobot dataset format v3.0, as lerobot 0.4 writes it.
+Source: the LeRobot dataset formats v2.0 and v2.1, as lerobot up to 0.3 writes them, and v3.0, as lerobot 0.4 does.
 """
 
 import dataclasses
-import json
 import math
 import pathlib
 import re
-import string
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-CODEBASE_VERSION = "v3.0"
+from openpi.data.lerobot import json_text, path_template
+
+V21, V30 = "v2.1", "v3.0"
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
-TASKS_PATH = "meta/tasks.parquet"
-_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
-EPISODES_PATH = "meta/episodes/" + _FILE + ".parquet"
-DATA_PATH = "data/" + _FILE + ".parquet"
-VIDEO_PATH = "videos/{video_key}/" + _FILE + ".mp4"
 
-_MAX_JSON_BYTES = 64 << 20
+# (data_path, video_path) as lerobot writes them.
+_V30_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+_V2_CHUNK, _V2_EPISODE = "chunk-{episode_chunk:03d}", "episode_{episode_index:06d}"
+PATHS = {
+    V30: (f"data/{_V30_FILE}.parquet", f"videos/{{video_key}}/{_V30_FILE}.mp4"),
+    V21: (f"data/{_V2_CHUNK}/{_V2_EPISODE}.parquet", f"videos/{_V2_CHUNK}/{{video_key}}/{_V2_EPISODE}.mp4"),
+}
+_V30_FIELDS, _V2_FIELDS = ("chunk_index", "file_index"), ("episode_chunk", "episode_index")
+
+_MAX_AXES = 8
 _MAX_DIM = 1 << 16
 _MAX_ELEMENTS = 1 << 28
-_TEMPLATE_FIELDS = {"chunk_index": re.compile(r"(0?\d{1,2}d)?"), "file_index": re.compile(r"(0?\d{1,2}d)?")}
-_VIDEO_TEMPLATE_FIELDS = _TEMPLATE_FIELDS | {"video_key": re.compile("")}
+_MAX_CHUNKS_SIZE = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,23 +82,46 @@ class Info:
     total_frames: int
     total_tasks: int
     robot_type: str | None = None
-    data_path: str = DATA_PATH
-    video_path: str | None = VIDEO_PATH
+    version: str = V30  # "v2.0", "v2.1", "v3.0"
+    data_path: str = PATHS[V30][0]
+    video_path: str | None = PATHS[V30][1]
     chunks_size: int = 1000  # files a chunk folder
-    data_files_size_in_mb: int = 100
+    data_files_size_in_mb: int = 100  # of v3 only, as the next
     video_files_size_in_mb: int = 200
 
-    def data_file(self, chunk_index: int, file_index: int) -> pathlib.PurePosixPath:
-        return _relative(self.data_path.format(chunk_index=chunk_index, file_index=file_index))
+    @property
+    def per_episode(self) -> bool:
+        """Whether every episode has files of its own, as in v2, rather than sharing them."""
+        return self.version.startswith("v2.")
 
-    def video_file(self, key: str, chunk_index: int, file_index: int) -> pathlib.PurePosixPath:
-        return _relative(self.video_path.format(video_key=key, chunk_index=chunk_index, file_index=file_index))
+    @property
+    def video_keys(self) -> tuple[str, ...]:
+        return tuple(key for key, feature in self.features.items() if feature.dtype == "video")
+
+    def data_file(self, chunk: int, number: int) -> pathlib.PurePosixPath:
+        """A parquet file of frames: in v2 `number` is the episode's, in v3 the file's within its chunk."""
+        return path_template.fill(self.data_path, **self._place(chunk, number))
+
+    def video_file(self, key: str, chunk: int, number: int) -> pathlib.PurePosixPath:
+        """An mp4 file of camera `key`, numbered like `data_file`."""
+        assert self.video_path is not None  # `parse` sees to it where there are videos
+        return path_template.fill(self.video_path, video_key=key, **self._place(chunk, number))
+
+    def _place(self, chunk: int, number: int) -> dict[str, int]:
+        if self.per_episode:
+            return {"episode_chunk": chunk, "episode_index": number}
+        return {"chunk_index": chunk, "file_index": number}
 
     def to_json(self) -> dict[str, Any]:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        version = fields.pop("version")
+        if self.per_episode:
+            del fields["data_files_size_in_mb"], fields["video_files_size_in_mb"]
+            fields["total_videos"] = self.total_episodes * len(self.video_keys)
+            fields["total_chunks"] = -(-self.total_episodes // self.chunks_size)
         fields["features"] = {key: feature.to_json() for key, feature in self.features.items()}
         splits = {"train": f"0:{self.total_episodes}"}
-        return {"codebase_version": CODEBASE_VERSION, **fields, "splits": splits}
+        return {"codebase_version": version, **fields, "splits": splits}
 
 
 def load(root: pathlib.Path) -> Info:
@@ -103,7 +129,7 @@ def load(root: pathlib.Path) -> Info:
 
     Raises:
       FileNotFoundError: there is no dataset at `root`.
-      ValueError: it is not a well-formed description of a v3.0 dataset.
+      ValueError: it is not a well-formed description of a dataset of a known version.
     """
     path = root / INFO_PATH
     if not path.is_file():
@@ -111,27 +137,20 @@ def load(root: pathlib.Path) -> Info:
             f"no LeRobot dataset at {root} (it has no {INFO_PATH}): point config.data.root at one, record one, or "
             f"fetch one with `hf download --repo-type dataset REPO_ID --local-dir {root}`"
         )
-    if path.stat().st_size > _MAX_JSON_BYTES:
-        raise ValueError(f"{path}: larger than {_MAX_JSON_BYTES >> 20} MiB, so not a LeRobot info.json")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise ValueError(f"{path}: not valid JSON ({error}): fetch or record the dataset again") from error
+    raw = json_text.load(path)
     try:
         return parse(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def parse(raw: Any) -> Info:
+def parse(raw: Mapping[str, Any]) -> Info:
     """Checks the content of an info.json. Raises ValueError naming the field at fault."""
-    if not isinstance(raw, dict):
-        raise ValueError("the top level is no JSON object")
     version = raw.get("codebase_version")
-    if not (isinstance(version, str) and re.fullmatch(r"v3\.\d+", version)):
+    if not (isinstance(version, str) and re.fullmatch(r"v2\.[01]|v3\.\d{1,3}", version)):
         raise ValueError(
-            f"codebase_version is {version!r}, and this reader knows v3.x only: convert an older dataset with "
-            "lerobot's `python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=REPO_ID`"
+            f"codebase_version is {version!r}, and this reader knows v2.0, v2.1 and v3.x: convert an older dataset "
+            "with the lerobot of its time, or record it again"
         )
     fps = raw.get("fps")
     if isinstance(fps, bool) or not isinstance(fps, int | float) or not math.isfinite(fps) or not 0 < fps <= 10_000:
@@ -143,16 +162,29 @@ def parse(raw: Any) -> Info:
     for key in INDEX_FEATURES:
         if key not in parsed:
             raise ValueError(f"features has no {key!r}, which every LeRobot dataset has")
+    fields = _V2_FIELDS if version.startswith("v2.") else _V30_FIELDS
     video_path = raw.get("video_path")
     if video_path is not None or any(feature.dtype == "video" for feature in parsed.values()):
-        _check_template("video_path", video_path, _VIDEO_TEMPLATE_FIELDS)
+        path_template.check("video_path", video_path, (*fields, "video_key"))
     data_path = raw.get("data_path")
-    _check_template("data_path", data_path, _TEMPLATE_FIELDS)
+    path_template.check("data_path", data_path, fields)
     robot_type = raw.get("robot_type")
     if not (robot_type is None or isinstance(robot_type, str)):
         raise ValueError(f"robot_type is {robot_type!r}, and must be text or null")
     counts = {key: _count(raw, key) for key in ("total_episodes", "total_frames", "total_tasks")}
-    return Info(fps=fps, features=parsed, robot_type=robot_type, data_path=data_path, video_path=video_path, **counts)
+    chunks_size = _count({"chunks_size": 1000, **raw}, "chunks_size")
+    if not 0 < chunks_size <= _MAX_CHUNKS_SIZE:
+        raise ValueError(f"chunks_size is {chunks_size}, and must be between 1 and {_MAX_CHUNKS_SIZE}")
+    return Info(
+        fps=fps,
+        features=parsed,
+        robot_type=robot_type,
+        version=version,
+        data_path=data_path,
+        video_path=video_path,
+        chunks_size=chunks_size,
+        **counts,
+    )
 
 
 def parse_feature(key: Any, raw: Any) -> Feature:
@@ -175,7 +207,7 @@ def parse_feature(key: Any, raw: Any) -> Feature:
             )
     ok = (
         isinstance(shape, list | tuple)
-        and len(shape) > 0
+        and 0 < len(shape) <= _MAX_AXES
         and all(isinstance(n, int) and 0 < n <= _MAX_DIM for n in shape)
     )
     if not ok or math.prod(shape) > _MAX_ELEMENTS:
@@ -194,23 +226,3 @@ def _count(raw: Mapping[str, Any], key: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{key} is {value!r}, and must be a whole number")
     return value
-
-
-def _check_template(name: str, template: Any, fields: Mapping[str, re.Pattern[str]]) -> None:
-    """A template from outside reaches `str.format`: allow plain known fields only, and no way out of the root."""
-    try:
-        if not isinstance(template, str):
-            raise ValueError("must be text")
-        for _, field, spec, conversion in string.Formatter().parse(template):
-            if field is not None and (field not in fields or conversion or not fields[field].fullmatch(spec or "")):
-                raise ValueError(f"only {', '.join(f'{{{key}}}' for key in fields)} may stand in it")
-        _relative(template.format(chunk_index=0, file_index=0, video_key="key"))
-    except (ValueError, KeyError, IndexError) as error:
-        raise ValueError(f"{name} is {template!r}: {error}") from error
-
-
-def _relative(path: str) -> pathlib.PurePosixPath:
-    pure = pathlib.PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path or not pure.parts:
-        raise ValueError(f"path {path!r} leads out of the dataset's folder")
-    return pure

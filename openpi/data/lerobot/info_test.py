@@ -37,7 +37,9 @@ def test_broken_json_names_the_file(tmp_path, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"codebase_version": "v2.1"}, r"codebase_version is 'v2\.1'.*convert_dataset_v21_to_v30"),
+        ({"codebase_version": "v1.6"}, r"codebase_version is 'v1\.6', and this reader knows v2\.0, v2\.1 and v3\.x"),
+        ({"codebase_version": "v2.2"}, r"codebase_version is 'v2\.2'"),
+        ({"codebase_version": "v21.0"}, r"codebase_version is 'v21\.0'"),
         ({"codebase_version": None}, "codebase_version is None"),
         ({"fps": 0}, "fps is 0"),
         ({"fps": "10"}, "fps is '10'"),
@@ -46,6 +48,8 @@ def test_broken_json_names_the_file(tmp_path, content):
         ({"total_frames": -1}, "total_frames is -1"),
         ({"total_episodes": 1.5}, "total_episodes is 1.5"),
         ({"robot_type": 3}, "robot_type is 3"),
+        ({"chunks_size": 0}, "chunks_size is 0, and must be between 1 and 1000000"),
+        ({"chunks_size": "1000"}, "chunks_size is '1000'"),
         ({"data_path": None}, "data_path is None: must be text"),
         ({"data_path": "../../etc/passwd"}, "leads out of the dataset's folder"),
         ({"data_path": "/etc/passwd"}, "leads out of the dataset's folder"),
@@ -54,6 +58,11 @@ def test_broken_json_names_the_file(tmp_path, content):
         ({"data_path": "data/{file_index!r}"}, "only {chunk_index}, {file_index} may stand in it"),
         ({"data_path": "data/{"}, "data_path is 'data/{'"),
         ({"data_path": "data/{video_key}"}, "only {chunk_index}, {file_index} may stand in it"),
+        ({"data_path": "data/{episode_index}.parquet"}, "only {chunk_index}, {file_index} may stand in it"),
+        (
+            {"codebase_version": "v2.1"},
+            "video_path is .*only {episode_chunk}, {episode_index}, {video_key} may stand in it",
+        ),
         ({"video_path": None}, "video_path is None: must be text"),
         ({"video_path": "{video_key}/../../x.mp4"}, "leads out of the dataset's folder"),
     ],
@@ -76,6 +85,7 @@ def test_a_wrong_field_is_named(changes, message):
         ("x", {"dtype": "float32", "shape": []}, "feature 'x': shape"),
         ("x", {"dtype": "float32", "shape": [-1]}, "feature 'x': shape"),
         ("x", {"dtype": "float32", "shape": [1 << 40]}, "feature 'x': shape"),
+        ("x", {"dtype": "float32", "shape": [1] * 9}, "feature 'x': shape"),
         ("x", {"dtype": "float32", "shape": [1 << 15, 1 << 15]}, "feature 'x': shape"),
         ("x", {"dtype": "float32", "shape": "14"}, "feature 'x': shape"),
         ("x", {"dtype": "video", "shape": [48, 64, 1]}, "feature 'x': image shape"),
@@ -108,3 +118,22 @@ def test_every_index_column_is_required():
         del raw["features"][key]
         with pytest.raises(ValueError, match=f"features has no '{key}'"):
             info.parse(raw)
+
+
+def test_v21_has_paths_and_counts_of_its_own():
+    names = ("fps", "features", "total_episodes", "total_frames", "total_tasks", "robot_type")
+    kept = {key: value for key, value in lerobot_json().items() if key in names}
+    data_path, video_path = info.PATHS[info.V21]
+    raw = kept | {
+        "codebase_version": "v2.1",
+        "total_videos": 3,
+        "total_chunks": 2,
+        "chunks_size": 2,
+        "splits": {"train": "0:3"},
+        "data_path": data_path,
+        "video_path": video_path,
+    }
+    parsed = info.parse(raw)
+    assert parsed.to_json() == raw and parsed.per_episode
+    assert str(parsed.data_file(1, 2)) == "data/chunk-001/episode_000002.parquet"
+    assert str(parsed.video_file("cam", 1, 2)) == "videos/chunk-001/cam/episode_000002.mp4"

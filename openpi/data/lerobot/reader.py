@@ -1,6 +1,6 @@
-"""Random access to a LeRobot v3.0 dataset: tables by pyarrow, video by PyAV.
+"""Random access to a LeRobot dataset of any version since v2.0: tables by pyarrow, video by PyAV.
 
-Source: the LeRobot dataset format v3.0, as lerobot 0.4 writes it.
+Source: the LeRobot dataset formats v2.0 and v2.1, as lerobot up to 0.3 writes them, and v3.0, as lerobot 0.4 does.
 """
 
 import copy
@@ -11,15 +11,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from openpi.data.lerobot import checks, chunks, layout_v21, layout_v30, tables
 from openpi.data.lerobot import frames as frame_sources
 from openpi.data.lerobot import info as lerobot_info
-from openpi.data.lerobot import tables, video
 
 
 class LeRobotDataset:
     """The frames of a dataset, one dict each. Tables lie in memory; images are decoded when asked for.
 
-    It may be pickled, used from several threads, and across a fork.
+    It may be pickled, used from several threads, and across a fork. `episodes` tells where each episode lies, `tasks`
+    the instructions, `skipped` the episodes that were left out: their number -> why.
     """
 
     def __init__(
@@ -28,15 +29,24 @@ class LeRobotDataset:
         *,
         delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         keys: Sequence[str] | None = None,
+        skip_bad_episodes: bool = False,
+        check_videos: bool | None = None,
+        check_finite: bool = True,
     ) -> None:
         """Args:
           root: the dataset's folder.
           delta_timestamps: feature -> seconds relative to the frame (multiples of 1/fps): it is delivered as a chunk.
           keys: the features to deliver (the index columns always are); None means all.
+          skip_bad_episodes: leave out episodes with missing or unreadable files, other features than info.json says,
+            jumping timestamps, unknown tasks or numbers that are not finite, rather than refuse the dataset. Rows are
+            counted over those that remain.
+          check_videos: whether to decode the last frame of every episode, a few milliseconds each, so that missing and
+            truncated videos are found now; None means where bad episodes are left out.
+          check_finite: whether numbers that are not finite make an episode bad.
 
         Raises:
           FileNotFoundError: there is no dataset at `root`, or one of its files is missing.
-          ValueError: it is not a v3.0 dataset, is damaged, or lacks a feature that `delta_timestamps` or `keys` names.
+          ValueError: it is of no known version, is damaged, or lacks a feature that `delta_timestamps` or `keys` names.
         """
         self.root = pathlib.Path(root)
         self.info = lerobot_info.load(self.root)
@@ -49,18 +59,25 @@ class LeRobotDataset:
         features = {key: self.info.features[key] for key in wanted}
         self.image_keys = tuple(key for key, feature in features.items() if feature.is_image)
         self._offsets = {
-            key: _frame_offsets(key, times, self.info.fps) for key, times in (delta_timestamps or {}).items()
+            key: chunks.Offsets(key, times, self.info.fps) for key, times in (delta_timestamps or {}).items()
         }
-        self.tasks = tables.load_tasks(self.root)
-        self.episodes = tables.load_episodes(self.root, self.info)
-        files = tables.data_files(self.root, self.info, self.episodes)
-        self._columns = tables.load_columns(
-            files, {key: f for key, f in features.items() if not f.is_image}, self.episodes
+        layout = layout_v21 if self.info.per_episode else layout_v30
+        self.tasks = layout.load_tasks(self.root)
+        self.episodes = layout.load_episodes(self.root, self.info)
+        numbers = {key: feature for key, feature in features.items() if not feature.is_image}
+        opened = tables.Tables(
+            self.root, layout.load_episodes(self.root, self.info), numbers, skip_bad=skip_bad_episodes
         )
-        self._check_index_columns()
-        self._frames: frame_sources.FrameSource = frame_sources.EncodedFrames(
-            self.root, self.info, self.episodes, files, self._columns["timestamp"]
+        opened.leave_out(
+            checks.tables(opened.columns, opened.episodes, fps=self.fps, num_tasks=len(self.tasks), finite=check_finite)
         )
+        if skip_bad_episodes if check_videos is None else check_videos:
+            videos = [key for key in self.image_keys if features[key].dtype == "video"]
+            opened.leave_out(checks.missing_videos(opened.episodes, videos))
+            opened.leave_out(checks.last_frames(self._encoded(opened), opened.episodes, videos))
+        opened.finish()
+        self.episodes, self.skipped, self._columns = opened.episodes, opened.skipped, opened.columns
+        self._frames: frame_sources.FrameSource = self._encoded(opened)
 
     @property
     def fps(self) -> float:
@@ -72,36 +89,62 @@ class LeRobotDataset:
         return self.info.features
 
     def __len__(self) -> int:
-        return self.info.total_frames
+        return int(self.episodes.stop[-1])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One frame.
 
         Returns:
           A dict of arrays that the caller may change, images aside (they may be read-only): features as they are
-          declared, scalars 0-d; images uint8 `[3, H, W]`; features of `delta_timestamps` with a leading axis of their
-          offsets, those outside the episode being its first or last frame, and beside them `<key>_is_pad` bool;
-          `task`, the instruction, a str.
+          declared, scalars 0-d, texts str; images uint8 `[3, H, W]`; features of `delta_timestamps` with a leading axis
+          of their offsets, those outside the episode being its first or last frame, and beside them `<key>_is_pad`
+          bool; `task`, the instruction, a str.
         """
         row = operator.index(index)
         if not 0 <= row < len(self):
             raise IndexError(f"frame {row} of a dataset of {len(self)} frames")
-        episode = int(self._columns["episode_index"][row])
+        episode = self._columns["episode_index"][row]
+        start, stop = int(self.episodes.start[episode]), int(self.episodes.stop[episode])
         item: dict[str, Any] = {"task": self.tasks[self._columns["task_index"][row]]}
-        chunks = {}
-        for key, offsets in self._offsets.items():
-            chunks[key], item[f"{key}_is_pad"] = clamp(
-                row + offsets, self.episodes.start[episode], self.episodes.stop[episode]
-            )
         for key, column in self._columns.items():
-            item[key] = column[chunks[key]] if key in chunks else np.array(column[row])
+            if key in self._offsets:
+                item[key], item[f"{key}_is_pad"] = self._offsets[key].take(column, row, start, stop)
+            else:
+                item[key] = column[row, ...].copy() if column.dtype.kind != "T" else _texts(column[row])
         for key in self.image_keys:
-            images = self._frames.frames(key, chunks.get(key, np.array([row]))).transpose(0, 3, 1, 2)
-            item[key] = images if key in chunks else images[0]
+            if key in self._offsets:
+                rows, item[f"{key}_is_pad"] = self._offsets[key].rows(row, start, stop)
+                item[key] = self._frames.frames(key, rows).transpose(0, 3, 1, 2)
+            else:
+                item[key] = self._frames.frames(key, np.array([row]))[0].transpose(2, 0, 1)
         return item
 
+    def read_tables(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Many frames without their images and texts.
+
+        Args:
+          rows: int [n].
+
+        Returns:
+          What `[]` gives for each, stacked: arrays [n, ...] that the caller may change.
+        """
+        rows = np.asarray(rows, np.int64)
+        if rows.ndim != 1 or np.any((rows < 0) | (rows >= len(self))):
+            raise IndexError(f"rows must be int [n] from 0 to {len(self) - 1}, and are {rows.tolist()!s:.80}")
+        episode = self._columns["episode_index"][rows]
+        start, stop = self.episodes.start[episode], self.episodes.stop[episode]
+        out: dict[str, np.ndarray] = {}
+        for key, column in self._columns.items():
+            if column.dtype.kind == "T":
+                continue
+            if key in self._offsets:
+                out[key], out[f"{key}_is_pad"] = self._offsets[key].take_many(column, rows, start, stop)
+            else:
+                out[key] = np.take(column, rows, axis=0)
+        return out
+
     def table(self, key: str) -> np.ndarray:
-        """A whole column that is not an image, read-only: [N, ...] (scalars [N])."""
+        """A whole column that is not an image, read-only: [N, ...] (scalars [N], texts of numpy's StringDType)."""
         if key not in self._columns:
             raise ValueError(f"dataset {self.root} delivers no table {key!r}; it delivers {', '.join(self._columns)}")
         return self._columns[key]
@@ -124,50 +167,9 @@ class LeRobotDataset:
         """The same dataset where every image is one black pixel, `[3, 1, 1]`: nothing is decoded."""
         return self.with_frames(frame_sources.PlaceholderFrames())
 
-    def _check_index_columns(self) -> None:
-        lengths = self.episodes.stop - self.episodes.start
-        if not np.array_equal(self._columns["episode_index"], np.repeat(np.arange(len(lengths)), lengths)):
-            raise ValueError(
-                f"dataset {self.root}: column episode_index does not agree with meta/episodes: {tables.AGAIN}"
-            )
-        task_index = self._columns["task_index"]
-        if task_index.min() < 0 or task_index.max() >= len(self.tasks):
-            raise ValueError(
-                f"dataset {self.root}: task_index goes up to {task_index.max()}, and {lerobot_info.TASKS_PATH} has "
-                f"{len(self.tasks)} tasks: {tables.AGAIN}"
-            )
-        times = self._columns["timestamp"].astype(np.float64)
-        steps = np.diff(times)
-        steps[self.episodes.start[1:] - 1] = 1 / self.fps  # from one episode to the next
-        tolerance = video.TOLERANCE_S + np.spacing(np.abs(times[1:]).astype(np.float32))
-        wrong = np.flatnonzero(~(np.abs(steps - 1 / self.fps) <= tolerance))
-        if len(wrong):
-            row = int(wrong[0]) + 1
-            episode = self.episodes.of_row(row)
-            raise ValueError(
-                f"dataset {self.root}: episode {episode}, frame {row - self.episodes.start[episode]}: timestamp "
-                f"{times[row]:.6f} s does not follow {times[row - 1]:.6f} s by 1/{self.fps:g} s: record it at a steady "
-                "rate, or correct fps"
-            )
+    def _encoded(self, opened: tables.Tables) -> frame_sources.EncodedFrames:
+        return frame_sources.EncodedFrames(self.info.features, opened.episodes, opened.columns["timestamp"])
 
 
-def clamp(rows: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Moves rows that lie outside an episode to its nearest frame.
-
-    Args:
-      rows: int [T].
-      start: the episode's first row.
-      stop: the row after its last.
-
-    Returns:
-      (int [T] rows inside the episode, bool [T] which of them were moved).
-    """
-    return np.clip(rows, start, stop - 1), (rows < start) | (rows >= stop)
-
-
-def _frame_offsets(key: str, times: Sequence[float], fps: float) -> np.ndarray:
-    frames = np.asarray(times, np.float64) * fps
-    offsets = np.rint(frames)
-    if offsets.ndim != 1 or not len(offsets) or not np.all(np.abs(frames - offsets) / fps <= video.TOLERANCE_S):
-        raise ValueError(f"delta_timestamps of {key!r} must be multiples of 1/{fps:g} s, and are {list(times)}")
-    return offsets.astype(np.int64)
+def _texts(value: Any) -> Any:
+    return value if isinstance(value, str) else np.array(value)

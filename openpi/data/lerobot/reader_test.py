@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from openpi.data.lerobot import reader, recording
+from openpi.data.lerobot import chunks, reader, recording
 
 WRITTEN_BY_LEROBOT = pathlib.Path(__file__).parent / "testdata/written_by_lerobot"
 LENGTHS = (4, 7, 5)
@@ -81,7 +81,7 @@ def test_chunks_stay_inside_the_episode(lengths, offsets, data):
     row = data.draw(st.integers(0, int(stops[-1]) - 1))
     episode = int(np.searchsorted(stops, row, side="right"))
     start, stop = int(stops[episode]) - lengths[episode], int(stops[episode])
-    rows, is_pad = reader.clamp(row + np.array(offsets), start, stop)
+    rows, is_pad = chunks.Offsets("x", [o / 10 for o in offsets], 10).rows(row, start, stop)
     for offset, got, pad in zip(offsets, rows, is_pad, strict=True):
         wanted = row + offset
         assert start <= got < stop
@@ -211,14 +211,20 @@ def change_info(root, **fields):
         (lambda d: (d / DATA).unlink(), r"file-000\.parquet \(episodes 0 to 2\) is missing"),
         (lambda d: (d / EPISODES).unlink(), "meta/episodes holds no parquet file"),
         (lambda d: change_info(d, total_frames=17), "3 episodes of 16 frames, and meta/info.json says 3 of 17"),
-        (lambda d: change_info(d, codebase_version="v2.1"), "codebase_version is 'v2.1'"),
+        (lambda d: change_info(d, codebase_version="v1.6"), "codebase_version is 'v1.6'"),
         (lambda d: change_table(d / EPISODES, episode_index=[0, 2, 1]), "episode_index does not count from 0"),
         (lambda d: change_table(d / EPISODES, dataset_from_index=[0, 3, 11]), "do not follow one another"),
-        (lambda d: change_table(d / EPISODES, data__file_index=[0, 0, -1]), "data/file_index is negative"),
-        (lambda d: change_table(d / DATA, episode_index=[0] * 16), "column episode_index does not agree"),
+        (
+            lambda d: change_table(d / EPISODES, data__file_index=[0, 0, -1]),
+            r"column 'data/file_index' is -1 somewhere",
+        ),
+        (
+            lambda d: change_table(d / DATA, episode_index=[0] * 16),
+            "episode 1, frame 0: episode_index is 0, and the metadata says 1",
+        ),
         (
             lambda d: change_table(d / DATA, task_index=[9] * 16),
-            "task_index goes up to 9, and meta/tasks.parquet has 2",
+            "file-000.parquet: episode 0, frame 0: task_index 9 has no task, and there are 2",
         ),
         (lambda d: change_table(d / DATA, reward=[None] * 16), "column 'reward' has 16 empty values"),
         (
@@ -228,7 +234,7 @@ def change_info(root, **fields):
         (lambda d: pq.write_table(pq.read_table(d / DATA).drop("action"), d / DATA), "has no column 'action'"),
         (
             lambda d: pq.write_table(pq.read_table(d / DATA).slice(1), d / DATA),
-            "has 15 frames, and its episodes 0 to 2",
+            r"episodes 0 to 2.: has 15 frames, and the metadata says 16",
         ),
     ],
 )
@@ -262,5 +268,7 @@ def test_a_damaged_video_names_its_episode(copy, damage, message):
 def test_a_damaged_png_names_its_episode(copy):
     values = [{"bytes": b"\x89PNG nonsense", "path": ""}] * 16
     change_table(copy / DATA, **{recording.PNG_CAMERA: values})
-    with pytest.raises(ValueError, match=f"episode 1, frame 2: image '{recording.PNG_CAMERA}' cannot be decoded"):
+    with pytest.raises(
+        ValueError, match=f"episode 1, frame 2 .*file-000.parquet.: image '{recording.PNG_CAMERA}' cannot be decoded"
+    ):
         reader.LeRobotDataset(copy)[6]

@@ -44,10 +44,12 @@ def frame(n: int) -> dict[str, Any]:
     }
 
 
-def record(root: pathlib.Path, lengths: Sequence[int] = (4, 7, 5), **options: Any) -> pathlib.Path:
-    """Records episodes of these lengths, their tasks taking turns. Returns `root`."""
+def record(
+    root: pathlib.Path, lengths: Sequence[int] = (4, 7, 5), *, version: str = "v3.0", **options: Any
+) -> pathlib.Path:
+    """Records episodes of these lengths, their tasks taking turns. `options` are the writer's. Returns `root`."""
     n = 0
-    with writer.LeRobotWriter(root, FPS, FEATURES, robot_type="aloha", **options) as recorder:
+    with writer.LeRobotWriter(root, FPS, FEATURES, version=version, robot_type="aloha", **options) as recorder:
         for episode, length in enumerate(lengths):
             for _ in range(length):
                 recorder.add_frame(frame(n))

@@ -1,12 +1,10 @@
-import concurrent.futures
-import os
-import pickle
+import dataclasses
 
 import av
 import numpy as np
 import pytest
 
-from openpi.data.lerobot import video
+from openpi.data.lerobot import codecs, decoder, video
 
 SIZE = (48, 64)
 
@@ -30,6 +28,12 @@ def write(path, lengths, fps=10, **options):
     return file
 
 
+def keyframes(path):
+    with av.open(str(path)) as container:
+        times = [float(p.pts * p.time_base) for p in container.demux() if p.is_keyframe and p.pts is not None]
+    return [round(time * 10) for time in times]
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("video") / "video.mp4"
@@ -37,94 +41,8 @@ def path(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        pytest.param(range(40), id="forward"),
-        pytest.param(range(39, -1, -1), id="backward"),
-        pytest.param([0, 0, 39, 5, 6, 6, 4, 20, 23, 1], id="jumping"),
-        pytest.param(np.random.default_rng(0).integers(0, 40, 60), id="random"),
-    ],
-)
-def test_any_order_gives_the_frame_asked_for(path, order):
-    frames = video.Decoder().frames(path, [n / 10 for n in order], SIZE)
-    assert frames.shape == (len(order), *SIZE, 3) and frames.dtype == np.uint8
-    for n, frame in zip(order, frames, strict=True):
-        error = np.abs(frame.astype(int) - picture(int(n)))
-        assert error.mean() < 3 and abs(frame[..., 2].mean() - 6 * n) < 3
-
-
 def test_episodes_start_with_keyframes(path):
-    with av.open(str(path)) as container:
-        keys = [round(float(packet.pts * packet.time_base) * 10) for packet in container.demux() if packet.is_keyframe]
-    assert {0, 5, 6, 14} <= set(keys)
-
-
-@pytest.mark.parametrize("fps", [1, 15, 29.97, 50])
-def test_frame_times_are_multiples_of_the_period(tmp_path, fps):
-    write(tmp_path / "v.mp4", (9,), fps=fps)
-    frames = video.Decoder().frames(tmp_path / "v.mp4", [n / fps for n in range(9)], SIZE)
-    assert [round(frame[..., 2].mean() / 6) for frame in frames] == list(range(9))
-
-
-def test_long_gops_can_be_read_too(tmp_path):
-    write(tmp_path / "v.mp4", (40,), gop=40)
-    frames = video.Decoder().frames(tmp_path / "v.mp4", [3.1, 0.2, 3.9], SIZE)
-    assert [round(frame[..., 2].mean() / 6) for frame in frames] == [31, 2, 39]
-
-
-def test_more_files_than_may_be_open(tmp_path):
-    paths = [tmp_path / f"{i}.mp4" for i in range(3)]
-    for i, path in enumerate(paths):
-        write(path, (i + 1,))
-    decoder = video.Decoder(max_open=1)
-    for path in paths * 2:
-        assert decoder.frames(path, [0.0], SIZE).shape == (1, *SIZE, 3)
-
-
-def test_threads_pickles_and_forks_share_no_decoder(path):
-    decoder = video.Decoder()
-    times = [n / 10 for n in range(0, 40, 3)]
-    expected = decoder.frames(path, times, SIZE)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for frames in pool.map(lambda _: decoder.frames(path, times, SIZE), range(8)):
-            np.testing.assert_array_equal(frames, expected)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(decoder)).frames(path, times, SIZE), expected)
-
-    child = os.fork()
-    if child == 0:  # decodes in both processes at once: a shared file position would corrupt either
-        same = all(np.array_equal(decoder.frames(path, times, SIZE), expected) for _ in range(5))
-        os._exit(0 if same else 1)
-    for _ in range(5):
-        np.testing.assert_array_equal(decoder.frames(path, times, SIZE), expected)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@pytest.mark.parametrize(
-    ("times", "size", "message"),
-    [
-        ([0.05], SIZE, r"no frame at 0\.050000 s \(the next one is at 0\.100000 s"),
-        ([4.0], SIZE, r"no frame at 4\.000000 s \(the video ends before"),
-        ([1e6], SIZE, "the video ends before"),
-        ([-1.0], SIZE, "no frame at -1"),
-        ([0.0], (64, 48), "is 48x64 .height x width., and the dataset's info.json says 64x48"),
-    ],
-)
-def test_wrong_requests_are_one_clear_line(path, times, size, message):
-    decoder = video.Decoder()
-    with pytest.raises(ValueError, match=message):
-        decoder.frames(path, times, size)
-    assert decoder.frames(path, [0.0], SIZE).shape == (1, *SIZE, 3)  # still usable
-
-
-def test_missing_and_broken_files_are_named(path, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.mp4 is missing"):
-        video.Decoder().frames(tmp_path / "nowhere.mp4", [0.0], SIZE)
-    broken = tmp_path / "broken.mp4"
-    for content in (b"", b"not a video at all" * 100, path.read_bytes()[:200]):
-        broken.write_bytes(content)
-        with pytest.raises(ValueError, match=r"broken\.mp4 (cannot be decoded|holds no video stream)"):
-            video.Decoder().frames(broken, [0.0], SIZE)
+    assert {0, 5, 6, 14} <= set(keyframes(path))
 
 
 @pytest.mark.parametrize("size", [(47, 64), (48, 63)])
@@ -137,3 +55,46 @@ def test_a_frame_of_another_shape_is_refused():
     encoder = video.EpisodeEncoder(video.Encoding(10, *SIZE))
     with pytest.raises(ValueError, match=r"video frame is uint8 \[3, 48, 64\], expected uint8 \[48, 64, 3\]"):
         encoder.add(np.zeros((3, *SIZE), np.uint8))
+
+
+@pytest.mark.parametrize("codec", codecs.CODECS)
+@pytest.mark.parametrize("gop", [1, 2, 7])
+def test_every_codec_gives_back_its_frames_from_a_keyframe_nearby(tmp_path, codec, gop):
+    write(tmp_path / "v.mp4", (9, 1, 8), codec=codec, gop=gop)
+    assert video.probe(tmp_path / "v.mp4")["video.codec"] == codec
+    frames = decoder.Decoder().frames(tmp_path / "v.mp4", [n / 10 for n in range(18)], SIZE)
+    assert [round(frame[..., 2].mean() / 6) for frame in frames] == list(range(18))
+    keys = keyframes(tmp_path / "v.mp4")
+    assert {0, 9, 10} <= set(keys) and np.diff([*keys, 18]).max() <= gop
+
+
+@pytest.mark.parametrize("codec", codecs.CODECS)
+def test_a_better_quality_is_nearer_and_larger(tmp_path, codec):
+    errors, sizes = [], []
+    for crf in (5, 45):
+        sizes.append(write(tmp_path / f"{crf}.mp4", (6,), codec=codec, crf=crf).num_bytes)
+        frames = decoder.Decoder().frames(tmp_path / f"{crf}.mp4", [n / 10 for n in range(6)], SIZE)
+        errors.append(np.mean([np.abs(frame.astype(int) - picture(n)).mean() for n, frame in enumerate(frames)]))
+    assert errors[0] < errors[1] and sizes[0] > 1.5 * sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"codec": "vp9"}, "video codec 'vp9': must be one of h264, hevc, av1"),
+        ({"crf": 52}, "crf is 52, and h264 takes 0 to 51"),
+        ({"codec": "av1", "crf": -1}, "crf is -1, and av1 takes 0 to 63"),
+        ({"gop": 0}, "gop is 0, and must be at least 1"),
+        ({"preset": "warp"}, "libx264 takes no Encoding.*preset='warp'"),
+    ],
+)
+def test_wrong_settings_are_named(options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        video.EpisodeEncoder(video.Encoding(10, *SIZE, **options))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_codec_that_this_build_lacks_is_named(monkeypatch):
+    monkeypatch.setitem(codecs.CODECS, "hevc", dataclasses.replace(codecs.CODECS["hevc"], encoder="libnone"))
+    with pytest.raises(ValueError, match="video codec 'hevc': PyAV .* has no libnone here; use h264, av1"):
+        video.Encoding(10, *SIZE, codec="hevc")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from openpi.data.lerobot import recording, writer
+from openpi.data.lerobot import json_text, recording, writer
 
 WRITTEN_BY_LEROBOT = pathlib.Path(__file__).parent / "testdata/written_by_lerobot"
 LIKE_LEROBOT = {  # the features of testdata/written_by_lerobot
@@ -161,7 +161,7 @@ def test_an_exception_while_finalizing_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writer.LeRobotWriter, "_dataset_stats", interrupted)
+    monkeypatch.setattr(json_text, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         recording.record(tmp_path / "d")
     assert list(tmp_path.iterdir()) == []
@@ -261,7 +261,8 @@ def test_a_wrong_frame_is_named_and_does_no_harm(tmp_path, change, message):
     ("features", "message"),
     [
         ({"timestamp": {"dtype": "float32", "shape": [1]}}, "feature 'timestamp' is written by itself"),
-        ({"x": {"dtype": "float32", "shape": [2, 2]}}, "feature 'x' has shape .2, 2., .*: flatten it"),
+        ({"x": {"dtype": "float32", "shape": [2] * 6}}, "feature 'x' has dtype float32 .* arrays of up to 5 axes"),
+        ({"x": {"dtype": "string", "shape": [2]}}, "feature 'x' has dtype string and shape .2.: only single texts"),
         ({"x": {"dtype": "video", "shape": [15, 16, 3]}}, "even sizes"),
         ({"x": {"dtype": "complex64", "shape": [1]}}, "feature 'x': dtype 'complex64'"),
     ],

@@ -1,0 +1,81 @@
+"""The frames of the episode that is being recorded: checked one by one, images encoded at once."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import av
+import numpy as np
+import PIL.Image
+
+from openpi.data.lerobot import feature_stats, video
+from openpi.data.lerobot import info as lerobot_info
+
+
+class EpisodeBuffer:
+    """Takes frames; holds numbers, texts and encoded images, never pixels."""
+
+    def __init__(
+        self, features: Mapping[str, lerobot_info.Feature], encodings: Mapping[str, video.Encoding], episode: int
+    ) -> None:
+        """Args:
+        features: those that a frame has.
+        encodings: of the features of dtype "video".
+        episode: its number, for messages.
+        """
+        self._features, self._episode = features, episode
+        self._columns: dict[str, list[Any]] = {key: [] for key, f in features.items() if f.dtype != "video"}
+        self._encoders = {key: video.EpisodeEncoder(encoding) for key, encoding in encodings.items()}
+        self.pixels = {key: feature_stats.PixelHistogram() for key, f in features.items() if f.is_image}
+        self.length = 0
+
+    def add(self, frame: Mapping[str, Any]) -> None:
+        """Adds a frame, wholly or, where something is wrong with it, not at all."""
+        if frame.keys() != self._features.keys():
+            missing = sorted(self._features.keys() - frame.keys())
+            unknown = sorted(frame.keys() - self._features.keys())
+            raise ValueError(
+                f"frame {self.length} of episode {self._episode}: missing features {missing}, unknown features "
+                f"{unknown}"
+            )
+        values = {key: self._check(key, feature, frame[key]) for key, feature in self._features.items()}
+        for key, value in values.items():
+            if not self._features[key].is_image:
+                self._columns[key].append(value)
+                continue
+            rgb = value.transpose(1, 2, 0) if self._features[key].channels_first else value
+            self.pixels[key].add(rgb)
+            if key in self._encoders:
+                self._encoders[key].add(rgb)
+            else:
+                png = io.BytesIO()
+                PIL.Image.fromarray(np.ascontiguousarray(rgb)).save(png, format="PNG")
+                self._columns[key].append({"bytes": png.getvalue(), "path": f"frame-{self.length:06d}.png"})
+        self.length += 1
+
+    def columns(self) -> dict[str, Any]:
+        """All but the videos: arrays [T, ...] (scalars [T]), lists of texts and of PNG images."""
+        return {key: self._stack(key, column) for key, column in self._columns.items()}
+
+    def packets(self) -> dict[str, list[av.Packet]]:
+        """The videos' packets, one a frame. Nothing can be added afterwards."""
+        return {key: encoder.finish() for key, encoder in self._encoders.items()}
+
+    def _check(self, key: str, feature: lerobot_info.Feature, value: Any) -> Any:
+        where = f"frame {self.length} of episode {self._episode}: feature {key!r}"
+        if feature.dtype == "string":
+            if not isinstance(value, str):
+                raise ValueError(f"{where} is {type(value).__name__}, expected text")
+            return value
+        array = np.asarray(value)
+        dtype = "uint8" if feature.is_image else feature.dtype
+        shape = () if feature.shape == (1,) and array.ndim == 0 else feature.shape
+        if array.dtype != dtype or array.shape != shape:
+            raise ValueError(f"{where} is {array.dtype} {list(array.shape)}, expected {dtype} {list(feature.shape)}")
+        return array if feature.is_image else array.copy()  # images are consumed at once, numbers kept
+
+    def _stack(self, key: str, column: list[Any]) -> Any:
+        feature = self._features[key]
+        if feature.is_image or feature.dtype == "string":
+            return column
+        return np.stack(column).reshape(-1 if feature.shape == (1,) else (len(column), *feature.shape))

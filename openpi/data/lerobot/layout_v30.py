@@ -1,0 +1,100 @@
+"""Where a v3 dataset keeps its tasks and episodes: parquet tables in `meta`, files of many episodes each."""
+
+import pathlib
+
+import numpy as np
+
+from openpi.data.lerobot import episodes as lerobot_episodes
+from openpi.data.lerobot import info as lerobot_info
+from openpi.data.lerobot import json_text, parquet_file
+
+TASKS_PATH = "meta/tasks.parquet"
+EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+
+
+def load_tasks(root: pathlib.Path) -> tuple[str, ...]:
+    """The instructions by task_index."""
+    path = root / TASKS_PATH
+    table = parquet_file.read(path, lambda file: file.read())
+    texts = [name for name in table.column_names if name != "task_index"]
+    if "task_index" not in table.column_names or len(texts) != 1:
+        raise ValueError(f"{path}: has columns {table.column_names}, expected task_index and the task's text")
+    by_index = dict(zip(table["task_index"].to_pylist(), table[texts[0]].to_pylist(), strict=True))
+    in_order = all(isinstance(index, int) for index in by_index) and sorted(by_index) == list(range(len(table)))
+    if not in_order or not all(isinstance(text, str) for text in by_index.values()):
+        raise ValueError(f"{path}: task_index must count from 0, each with a text: {json_text.AGAIN}")
+    return tuple(by_index[i] for i in range(len(by_index)))
+
+
+def load_episodes(root: pathlib.Path, info: lerobot_info.Info) -> lerobot_episodes.Episodes:
+    """The episodes' places, without their statistics."""
+    table = _load_table(root / "meta/episodes", info)
+    start, stop, index = table["dataset_from_index"], table["dataset_to_index"], table["episode_index"]
+    files, file, first = _files(root, table["data/chunk_index"], table["data/file_index"], info.data_file)
+    spans = {}
+    for key in info.video_keys:
+        videos, video, _ = _files(
+            root,
+            table[f"videos/{key}/chunk_index"],
+            table[f"videos/{key}/file_index"],
+            lambda chunk, number, key=key: info.video_file(key, chunk, number),
+        )
+        spans[key] = lerobot_episodes.VideoSpans(videos, video, table[f"videos/{key}/from_timestamp"])
+    return lerobot_episodes.Episodes(start, stop, index, files, file, start - start[first], spans)
+
+
+def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.ndarray]:
+    paths = sorted(folder.glob("*/*.parquet"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no parquet file: the dataset is incomplete, {json_text.AGAIN}")
+    kinds: dict[str, type] = dict.fromkeys(
+        ("episode_index", "dataset_from_index", "dataset_to_index", "data/chunk_index", "data/file_index"), np.int64
+    )
+    for key in info.video_keys:
+        kinds |= dict.fromkeys((f"videos/{key}/chunk_index", f"videos/{key}/file_index"), np.int64)
+        kinds[f"videos/{key}/from_timestamp"] = np.float64
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
+    for path in paths:
+        part = parquet_file.columns(path, list(kinds))
+        for name, kind in kinds.items():
+            parts[name].append(_numbers(path, name, part[name], kind))
+    table = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    start, stop = table["dataset_from_index"], table["dataset_to_index"]
+    if not len(start):
+        raise ValueError(f"{folder}: the dataset has no episodes: record some")
+    if not np.array_equal(table["episode_index"], np.arange(len(start))):
+        raise ValueError(f"{folder}: episode_index does not count from 0: the dataset is incomplete, {json_text.AGAIN}")
+    if start[0] != 0 or np.any(stop <= start) or np.any(start[1:] != stop[:-1]):
+        raise ValueError(
+            f"{folder}: dataset_from_index and dataset_to_index do not follow one another: {json_text.AGAIN}"
+        )
+    if len(start) != info.total_episodes or stop[-1] != info.total_frames:
+        raise ValueError(
+            f"{folder}: {len(start)} episodes of {stop[-1]} frames, and {lerobot_info.INFO_PATH} says "
+            f"{info.total_episodes} of {info.total_frames}: the dataset is incomplete (was it finalized?), "
+            f"{json_text.AGAIN}"
+        )
+    return table
+
+
+def _numbers(path: pathlib.Path, name: str, column, kind: type) -> np.ndarray:
+    try:
+        array = parquet_file.values(column)
+    except ValueError as error:
+        raise ValueError(f"{path}: column {name!r} {error}: {json_text.AGAIN}") from error
+    if array.dtype.kind not in ("iu" if kind is np.int64 else "iuf"):
+        raise ValueError(f"{path}: column {name!r} is {array.dtype}, expected {np.dtype(kind)}: {json_text.AGAIN}")
+    if len(array) and (array.min() < 0 or not np.all(np.isfinite(array))):
+        raise ValueError(f"{path}: column {name!r} is {array.min()} somewhere, and must not be: {json_text.AGAIN}")
+    return array.astype(kind)
+
+
+def _files(
+    root: pathlib.Path, chunk: np.ndarray, number: np.ndarray, name
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The files that episodes lie in: (their paths, each episode's file int64 [E], the first episode of that file)."""
+    places, first, inverse = np.unique(
+        np.stack([chunk, number], axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    inverse = inverse.reshape(-1)
+    return tuple(str(root / name(int(c), int(n))) for c, n in places), inverse, first[inverse]
