@@ -54,3 +54,9 @@ PACKAGES = {
     "uv": ["uv"],
     "websockets": ["websockets"],
 }
+
+# These are empty targets, whose modules cannot be imported, except under --config=lerobot.
+ONLY_WITH_LEROBOT = [
+    "lerobot",
+    "torch",
+]

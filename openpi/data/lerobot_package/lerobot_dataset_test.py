@@ -1,0 +1,121 @@
+"""The dataset read through the lerobot package gives the items of openpi's own reader, and errors of one line."""
+
+import concurrent.futures
+import pathlib
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from openpi.data.lerobot import reader, recording
+from openpi.data.lerobot_package import lerobot_dataset, package_recording
+
+_CHUNK = [step / 10 for step in range(6)]
+_DELTAS = {
+    "openpi": {recording.ACTION: _CHUNK, recording.STATE: [-0.1, 0.0], recording.CAMERA: [-0.1, 0.0]},
+    "lerobot": {"action": _CHUNK, "observation.forces": [-0.1, 0.0], package_recording.PNG_CAMERA: [0.0, 0.1]},
+}
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Datasets by who wrote them."""
+    folder = tmp_path_factory.mktemp("datasets")
+    return {
+        "openpi": recording.record(folder / "openpi"),
+        "lerobot": package_recording.record(folder / "lerobot"),
+    }
+
+
+def _assert_same(item: dict, expected: dict) -> None:
+    assert item.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(item[key], value, strict=True, err_msg=key)
+        assert type(item[key]) is type(value)
+
+
+@pytest.mark.parametrize("writer", ["openpi", "lerobot"])
+def test_it_gives_what_the_reader_gives(roots, writer):
+    expected = reader.LeRobotDataset(roots[writer], delta_timestamps=_DELTAS[writer])
+    dataset = lerobot_dataset.LeRobotDataset(roots[writer], delta_timestamps=_DELTAS[writer])
+    assert len(dataset) == len(expected)
+    for row in range(len(expected)):
+        _assert_same(dataset[row], expected[row])
+    assert (dataset.fps, dataset.tasks, dataset.image_keys) == (expected.fps, expected.tasks, expected.image_keys)
+    assert dataset.features.keys() == expected.features.keys()
+    np.testing.assert_array_equal(dataset.episodes.start, expected.episodes.start, strict=True)
+    np.testing.assert_array_equal(dataset.episodes.stop, expected.episodes.stop, strict=True)
+
+
+def test_keys_choose_what_is_delivered(roots):
+    dataset = lerobot_dataset.LeRobotDataset(roots["openpi"], keys=["action"], delta_timestamps={"reward": _CHUNK})
+    expected = reader.LeRobotDataset(roots["openpi"], keys=["action"], delta_timestamps={"reward": _CHUNK})
+    _assert_same(dataset[5], expected[5])
+    assert dataset.image_keys == ()
+
+
+@pytest.mark.parametrize("writer", ["openpi", "lerobot"])
+def test_tables_are_the_items_without_images_and_text(roots, writer):
+    dataset = lerobot_dataset.LeRobotDataset(roots[writer], delta_timestamps=_DELTAS[writer])
+    rows = np.array([15, 0, 4, 4, 10])
+    tables = dataset.read_tables(rows)
+    assert tables.keys() == dataset[0].keys() - {"task", "note", *dataset.image_keys}
+    for i, row in enumerate(rows):
+        item = dataset[int(row)]
+        for key, values in tables.items():
+            np.testing.assert_array_equal(values[i], item[key], err_msg=key)
+            assert values.dtype == item[key].dtype
+    assert all(len(values) == 0 for values in dataset.read_tables(np.array([], np.int64)).values())
+
+
+def test_it_may_be_pickled_and_used_from_threads(roots):
+    dataset = lerobot_dataset.LeRobotDataset(roots["lerobot"])
+    copy = pickle.loads(pickle.dumps(dataset))
+    rows = [3, 14, 3, 9, 0, 12, 7, 1] * 2
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for row, item in zip(rows, pool.map(copy.__getitem__, rows), strict=True):
+            _assert_same(item, dataset[row])
+
+
+def _without(path: str):
+    def damage(root: pathlib.Path) -> None:
+        shutil.rmtree(root / path)
+
+    return damage
+
+
+def _truncate_videos(root: pathlib.Path) -> None:
+    for path in root.rglob("*.mp4"):
+        path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("damage", "options", "error", "told"),
+    [
+        (_without("meta"), {}, FileNotFoundError, "no LeRobot dataset at"),
+        (_without("data"), {}, FileNotFoundError, "files that its meta folder names are missing"),
+        (_without("videos"), {}, FileNotFoundError, "files that its meta folder names are missing"),
+        (None, {"keys": ["speed"]}, ValueError, "has no feature 'speed'; it has observation.state, action"),
+        (None, {"delta_timestamps": {"speed": [0.0]}}, ValueError, "has no feature 'speed'"),
+        (None, {"delta_timestamps": {"action": [0.05]}}, ValueError, "lerobot cannot open"),
+        (_truncate_videos, {}, ValueError, "episode 0, frame 3: lerobot cannot read it"),
+    ],
+)
+def test_bad_datasets_are_one_line(roots, tmp_path, damage, options, error, told):
+    root = shutil.copytree(roots["openpi"], tmp_path / "dataset")
+    if damage:
+        damage(root)
+    with pytest.raises(error, match=told) as raised:
+        lerobot_dataset.LeRobotDataset(root, **options)[3]
+    assert str(root) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("row", [-1, 16])
+def test_a_row_out_of_range_is_refused(roots, row):
+    dataset = lerobot_dataset.LeRobotDataset(roots["openpi"])
+    with pytest.raises(IndexError, match=f"{row} of a dataset of 16 frames"):
+        dataset[row]
+    with pytest.raises(IndexError, match="of a dataset of 16 frames"):
+        dataset.read_tables(np.array([0, row]))
