@@ -5,12 +5,15 @@ A configuration holds it as `config.data.robot`, a checkpoint with its configura
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from openpi.client import plain_fields
 
 IMAGE_LAYOUTS = ("chw", "any")
 MISSING = ("error", "masked", "black")
+# What else an observation or a row holds, under these keys.
+_RESERVED = ("actions", "prompt", "openpi")
 # Kind of conversion → its constants and how many numbers each has.
 CONVERSIONS: Mapping[str, Mapping[str, int]] = {
     "flip": {},
@@ -110,18 +113,23 @@ def from_dict(values: Mapping[str, Any], where: str = "robot") -> RobotDescripti
     Raises:
       ValueError: a field is missing, unknown, of another type, or contradicts another.
     """
-    _check_fields(values, [field.name for field in dataclasses.fields(RobotDescription)], where)
+    plain_fields.check_fields(values, [field.name for field in dataclasses.fields(RobotDescription)], where)
     description = RobotDescription(
-        name=_text(values["name"], f"{where}.name"),
-        state=tuple(_state_part(part, at) for at, part in _entries(values["state"], f"{where}.state")),
+        name=plain_fields.text(values["name"], f"{where}.name"),
+        state=tuple(_state_part(part, at) for at, part in plain_fields.entries(values["state"], f"{where}.state")),
         state_conversions=_conversions(values["state_conversions"], f"{where}.state_conversions"),
-        actions=_texts(values["actions"], f"{where}.actions"),
+        actions=plain_fields.texts(values["actions"], f"{where}.actions"),
         action_conversions=_conversions(values["action_conversions"], f"{where}.action_conversions"),
-        delta_mask=tuple(_flag(flag, at) for at, flag in _entries(values["delta_mask"], f"{where}.delta_mask")),
-        cameras=tuple(_camera(camera, at) for at, camera in _entries(values["cameras"], f"{where}.cameras")),
-        ignored_cameras=_texts(values["ignored_cameras"], f"{where}.ignored_cameras"),
-        camera_group=_text(values["camera_group"], f"{where}.camera_group", empty=True),
-        image_layout=_choice(values["image_layout"], IMAGE_LAYOUTS, f"{where}.image_layout"),
+        delta_mask=tuple(
+            plain_fields.flag(flag, at)
+            for at, flag in plain_fields.entries(values["delta_mask"], f"{where}.delta_mask")
+        ),
+        cameras=tuple(
+            _camera(camera, at) for at, camera in plain_fields.entries(values["cameras"], f"{where}.cameras")
+        ),
+        ignored_cameras=plain_fields.texts(values["ignored_cameras"], f"{where}.ignored_cameras"),
+        camera_group=plain_fields.text(values["camera_group"], f"{where}.camera_group", empty=True),
+        image_layout=plain_fields.choice(values["image_layout"], IMAGE_LAYOUTS, f"{where}.image_layout"),
     )
     _check(description, where)
     return description
@@ -131,27 +139,19 @@ def _check(robot: RobotDescription, where: str) -> None:
     """What fields say of each other."""
     if not robot.state or not robot.actions:
         raise ValueError(f"{where}.state and {where}.actions must not be empty: name each number of the robot")
-    sources = tuple(camera.source for camera in robot.cameras if camera.source)
-    if not sources:
-        raise ValueError(f"{where}.cameras has no camera with a source: the models need an image to look at")
-    _check_unique((part.key for part in robot.state), f"{where}.state: key")
-    _check_unique(robot.state_names, f"{where}.state: name")
-    _check_unique(robot.actions, f"{where}.actions: name")
-    _check_unique((camera.image for camera in robot.cameras), f"{where}.cameras: image")
-    _check_unique((*sources, *robot.ignored_cameras), f"{where}.cameras and ignored_cameras: source")
-    for index, camera in enumerate(robot.cameras):
-        if not camera.source and camera.missing == "error":
-            raise ValueError(
-                f"{where}.cameras[{index}] ({camera.image}) has no source and missing='error': no observation would do; "
-                "choose 'masked' or 'black'"
-            )
+    keys = [part.key for part in robot.state]
+    plain_fields.check_unique((*keys, *_RESERVED), f"{where}.state: key")
+    plain_fields.check_unique(robot.state_names, f"{where}.state: name")
+    plain_fields.check_unique(robot.actions, f"{where}.actions: name")
     for field, names in (("state", robot.state_names), ("action", robot.actions)):
         for index, conversion in enumerate(getattr(robot, f"{field}_conversions")):
+            plain_fields.check_unique(conversion.dims, f"{where}.{field}_conversions[{index}].dims: name")
             if unknown := [name for name in conversion.dims if name not in names]:
                 raise ValueError(
                     f"{where}.{field}_conversions[{index}].dims names {unknown[0]!r}; the {field} has: {', '.join(names)}"
                 )
     _check_delta(robot, where)
+    _check_cameras(robot, where)
 
 
 def _check_delta(robot: RobotDescription, where: str) -> None:
@@ -162,98 +162,75 @@ def _check_delta(robot: RobotDescription, where: str) -> None:
             f"{len(robot.state_names)} state numbers: {most} at the most"
         )
     for index, relative in enumerate(robot.delta_mask):
-        if relative and robot.actions[index] != robot.state_names[index]:
+        action, state = robot.actions[index], robot.state_names[index]
+        if relative and action != state:
             raise ValueError(
-                f"{where}.delta_mask[{index}] makes action {robot.actions[index]!r} relative to state "
-                f"{robot.state_names[index]!r}: bring both into one order, or give them one name"
+                f"{where}.delta_mask[{index}] makes action {action!r} relative to state {state!r}: bring both into one "
+                "order, or give them one name"
+            )
+        if relative and _steps(action, robot.action_conversions) != _steps(state, robot.state_conversions):
+            raise ValueError(
+                f"{where}.delta_mask[{index}] makes action {action!r} relative to a state of another sign or unit: give both "
+                "the same conversions"
             )
 
 
+def _steps(name: str, conversions: tuple[Conversion, ...]) -> list[tuple[str, Mapping[str, tuple[float, ...]]]]:
+    return [(conversion.kind, conversion.constants) for conversion in conversions if name in conversion.dims]
+
+
+def _check_cameras(robot: RobotDescription, where: str) -> None:
+    sources = tuple(camera.source for camera in robot.cameras if camera.source)
+    if not sources:
+        raise ValueError(f"{where}.cameras has no camera with a source: the models need an image to look at")
+    plain_fields.check_unique((camera.image for camera in robot.cameras), f"{where}.cameras: image")
+    sources += robot.ignored_cameras
+    plain_fields.check_unique(sources, f"{where}.cameras and ignored_cameras: source")
+    for index, camera in enumerate(robot.cameras):
+        if not camera.source and camera.missing == "error":
+            raise ValueError(
+                f"{where}.cameras[{index}] ({camera.image}) has no source and missing='error': no observation would do; "
+                "choose 'masked' or 'black'"
+            )
+    group = robot.camera_group
+    if outside := [source for source in sources if group and not source.startswith(f"{group}/")]:
+        raise ValueError(
+            f"{where}.camera_group={group!r} does not hold the camera {outside[0]!r}: name it '{group}/...'"
+        )
+
+
 def _state_part(values: Any, where: str) -> StatePart:
-    _check_fields(values, ("key", "names"), where)
-    names = _texts(values["names"], f"{where}.names")
+    plain_fields.check_fields(values, ("key", "names"), where)
+    names = plain_fields.texts(values["names"], f"{where}.names")
     if not names:
         raise ValueError(f"{where}.names is empty: name each number of {values['key']!r}")
-    return StatePart(_text(values["key"], f"{where}.key"), names)
+    return StatePart(plain_fields.text(values["key"], f"{where}.key"), names)
 
 
 def _camera(values: Any, where: str) -> Camera:
-    _check_fields(values, ("image", "source", "missing"), where)
+    plain_fields.check_fields(values, ("image", "source", "missing"), where)
     return Camera(
-        _text(values["image"], f"{where}.image"),
-        _text(values["source"], f"{where}.source", empty=True),
-        _choice(values["missing"], MISSING, f"{where}.missing"),
+        plain_fields.text(values["image"], f"{where}.image"),
+        plain_fields.text(values["source"], f"{where}.source", empty=True),
+        plain_fields.choice(values["missing"], MISSING, f"{where}.missing"),
     )
 
 
 def _conversions(values: Any, where: str) -> tuple[Conversion, ...]:
-    return tuple(_conversion(entry, at) for at, entry in _entries(values, where))
+    return tuple(_conversion(entry, at) for at, entry in plain_fields.entries(values, where))
 
 
 def _conversion(values: Any, where: str) -> Conversion:
     if not isinstance(values, Mapping) or "kind" not in values:
         raise ValueError(f"{where}={values!r:.80} must be a dict with a 'kind': {', '.join(CONVERSIONS)}")
-    kind = _choice(values["kind"], tuple(CONVERSIONS), f"{where}.kind")
-    _check_fields(values, ("kind", "dims", *CONVERSIONS[kind]), where)
-    constants = {name: _numbers(values[name], n, f"{where}.{name}") for name, n in CONVERSIONS[kind].items()}
+    kind = plain_fields.choice(values["kind"], tuple(CONVERSIONS), f"{where}.kind")
+    plain_fields.check_fields(values, ("kind", "dims", *CONVERSIONS[kind]), where)
+    constants = {
+        name: plain_fields.numbers(values[name], n, f"{where}.{name}") for name, n in CONVERSIONS[kind].items()
+    }
     for name, numbers in constants.items():
         if len(numbers) == 2 and numbers[0] == numbers[1]:
             raise ValueError(f"{where}.{name}={numbers} must be two different numbers")
         if kind == "linkage" and name != "angle" and min(numbers) <= 0:
             raise ValueError(f"{where}.{name}={numbers} must be positive, in metres")
-    return Conversion(kind, _texts(values["dims"], f"{where}.dims"), constants)
-
-
-def _check_fields(values: Any, fields: Sequence[str], where: str) -> None:
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where}={values!r:.80} must be a dict of {', '.join(fields)}")
-    if unknown := [str(key) for key in values if key not in fields]:
-        raise ValueError(f"{where} has an unknown field {unknown[0]!r}; there are: {', '.join(fields)}")
-    if missing := [field for field in fields if field not in values]:
-        raise ValueError(f"{where} lacks the field {missing[0]!r}; it needs: {', '.join(fields)}")
-
-
-def _check_unique(names, where: str) -> None:
-    seen = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{where} {name!r} appears twice; each must be another")
-        seen.add(name)
-
-
-def _entries(values: Any, where: str) -> list[tuple[str, Any]]:
-    """Each entry of a sequence with its place, for errors."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise ValueError(f"{where}={values!r:.80} must be a list")
-    return [(f"{where}[{index}]", value) for index, value in enumerate(values)]
-
-
-def _texts(values: Any, where: str) -> tuple[str, ...]:
-    return tuple(_text(value, at) for at, value in _entries(values, where))
-
-
-def _text(value: Any, where: str, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or empty):
-        raise ValueError(f"{where}={value!r:.80} must be a {'' if empty else 'non-empty '}text")
-    return value
-
-
-def _choice(value: Any, choices: Sequence[str], where: str) -> str:
-    if value not in choices:
-        raise ValueError(f"{where}={value!r:.80} is unknown; it is one of: {', '.join(choices)}")
-    return value
-
-
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{where}={value!r:.80} must be True or False")
-    return value
-
-
-def _numbers(value: Any, count: int, where: str) -> tuple[float, ...]:
-    """`count` finite numbers; a single one may stand without a list."""
-    values = (value,) if count == 1 and not isinstance(value, Sequence) else value
-    numbers = [number for _, number in _entries(values, where)]
-    if len(numbers) != count or not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-        raise ValueError(f"{where}={value!r:.80} must be {count} finite number{'s' if count > 1 else ''}")
-    return tuple(float(number) for number in numbers)
+    return Conversion(kind, plain_fields.texts(values["dims"], f"{where}.dims"), constants)
