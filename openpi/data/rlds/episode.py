@@ -80,25 +80,29 @@ def parse(data: bytes, layout: Layout) -> Episode:
         if name not in found:
             raise ValueError(f"feature {name!r} is missing")
     spans = {name: _spans(name, found[name]) for name in names[len(layout.tables) :]}
-    counts = {name: len(span.start) for name, span in spans.items()}
-    for name, width in layout.tables:
-        values = found[STEPS + name]
-        if not isinstance(values, np.ndarray):
-            raise ValueError(f"feature {STEPS + name!r} holds bytes, where floats are wanted")
-        if len(values) % width:
-            raise ValueError(f"feature {STEPS + name!r} has {len(values)} numbers, no multiple of {width}")
-        counts[STEPS + name] = len(values) // width
+    tables = {STEPS + name: _table(STEPS + name, found[STEPS + name], width) for name, width in layout.tables}
+    counts = {name: len(span.start) for name, span in spans.items()} | {
+        key: len(table) for key, table in tables.items()
+    }
     if len(set(counts.values())) > 1:
         short, long = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
         raise ValueError(f"feature {short!r} has {counts[short]} steps and {long!r} has {counts[long]}")
     length = next(iter(counts.values()))
     return Episode(
-        tables=np.concatenate([found[STEPS + name].reshape(length, width) for name, width in layout.tables], axis=1),
+        tables=np.concatenate(list(tables.values()), axis=1),
         image_start=_stack([spans[STEPS + name].start for name in layout.images], length),
         image_size=_stack([spans[STEPS + name].size for name in layout.images], length),
         texts=[_texts(data, STEPS + name, spans[STEPS + name]) for name in layout.texts],
         metadata=[_one(_texts(data, name, _spans(name, found[name])), name) for name in layout.metadata],
     )
+
+
+def _table(name: str, values: example_scan.BytesList | np.ndarray, width: int) -> np.ndarray:
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f"feature {name!r} holds bytes, where floats are wanted")
+    if len(values) % width:
+        raise ValueError(f"feature {name!r} has {len(values)} numbers, no multiple of {width}")
+    return values.reshape(-1, width)
 
 
 def _spans(name: str, values: example_scan.BytesList | np.ndarray) -> example_scan.BytesList:

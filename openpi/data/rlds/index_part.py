@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import uuid
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def write(
         raise ValueError(
             f"{path} has {len(lengths)} records and dataset_info.json tells {num_records}: fetch that file again"
         )
-    arrays = {key: np.concatenate(values) for key, values in columns.items()}
+    arrays: dict[str, Any] = {key: np.concatenate(values) for key, values in columns.items()}
     arrays["lengths"] = np.array(lengths, np.int64)
     arrays["described"] = np.frombuffer(json.dumps({"texts": list(texts), "metadata": metadata}).encode(), np.uint8)
     partial = part.with_name(f".{part.name}.partial-{uuid.uuid4().hex[:8]}")
