@@ -82,7 +82,7 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
     """A dataset in the LeRobot format, of a robot of `robots` (ALOHA if None), with the names of an ALOHA dataset."""
     return ConfigDict(
         {
-            "kind": "lerobot",  # "lerobot" or "droid_rlds"
+            "kind": "lerobot",  # "lerobot", "droid_rlds" or "fake": random model inputs, without statistics
             "robot": robots.aloha() if robot is None else robot,  # what its numbers and cameras are
             "repo_id": "",  # name of the dataset; also its folder
             "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>

@@ -12,7 +12,7 @@ _KINDS = {
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
     "tokenizer.actions": ("fast", "binning", "fsq"),
-    "data.kind": ("lerobot", "droid_rlds"),
+    "data.kind": ("lerobot", "droid_rlds", "fake"),
     "data.rlds.action_space": ("joint_position", "joint_velocity"),
     "data.generator": ("", "aloha_reach"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),

@@ -78,10 +78,9 @@ def test_the_robot_gets_back_what_the_model_was_shown(data, chain, dtype):
 
 
 @settings(deadline=None)
-@given(opening=hnp.arrays(np.float64, (4, 3), elements=st.floats(0, 1)))
+@given(opening=hnp.arrays(np.float64, (4, 3), elements=st.floats(0, 0.98)))
 def test_the_linkage_turns_one_way_and_back(opening):
     linkage = [_conversion("linkage", *_NAMES, **_LINKAGE)]
     angle = conversions.to_model(opening, _NAMES, linkage)
     np.testing.assert_allclose(conversions.to_robot(angle, _NAMES, linkage), opening, atol=1e-9)
-    wider = conversions.to_model(np.minimum(opening + 0.01, 1.0), _NAMES, linkage)
-    assert (wider[opening < 1] > angle[opening < 1]).all()
+    assert (conversions.to_model(opening + 0.01, _NAMES, linkage) > angle).all()
