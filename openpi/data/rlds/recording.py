@@ -109,16 +109,17 @@ def _describe(features: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
         node = root
         for parent in parents:
             node = node.setdefault(parent, {})
-        node[leaf] = _leaf(*feature)
+        node[leaf] = feature
     described = _nested(root)
     steps = described["featuresDict"]["features"]["steps"]
     described["featuresDict"]["features"]["steps"] = {"sequence": {"feature": steps, "length": "-1"}}
     return described
 
 
-def _nested(node: dict[str, Any]) -> dict[str, Any]:
-    children = {k: v if v.keys() & {"image", "tensor", "text"} else _nested(v) for k, v in node.items()}
-    return {"featuresDict": {"features": children}}
+def _nested(node: dict[str, Any] | tuple[Any, ...]) -> dict[str, Any]:
+    if isinstance(node, tuple):
+        return _leaf(*node)
+    return {"featuresDict": {"features": {key: _nested(child) for key, child in node.items()}}}
 
 
 def _leaf(kind: str, shape: tuple[int, ...] = (), dtype: str = "") -> dict[str, Any]:
