@@ -1,12 +1,17 @@
 """What openpi writes, lerobot reads, and the other way round: tables exactly, frames as both decode them."""
 
+import json
 import pathlib
+import shutil
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from lerobot.datasets import aggregate, lerobot_dataset
+from lerobot.datasets.v30 import convert_dataset_v21_to_v30 as lerobot_converter
 
-from openpi.data.lerobot import reader, recording
+from openpi.data.lerobot import reader, recording, writer
 from openpi.data.lerobot_package import ffmpeg, package_recording
 
 _LENGTHS = (4, 7, 1, 5)
@@ -14,6 +19,10 @@ _THEIR_LENGTHS = (4, 7, 2, 5)  # lerobot cannot write an episode of one frame
 _VIDEO_TOLERANCE = 1  # levels of 255 between two decoders of the same file
 
 ffmpeg.provide()
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _read(root: pathlib.Path, deltas: dict[str, list[float]]):
@@ -44,8 +53,14 @@ def _assert_same_items(ours: reader.LeRobotDataset, theirs: lerobot_dataset.LeRo
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"data_files_size_in_mb": 0, "video_files_size_in_mb": 0}, {"chunks_size": 1, "data_files_size_in_mb": 0}],
-    ids=["one file", "a file for each episode", "a folder for each file"],
+    [
+        {},
+        {"codec": "hevc"},
+        {"codec": "av1"},
+        {"data_files_size_in_mb": 0, "video_files_size_in_mb": 0},
+        {"chunks_size": 1, "data_files_size_in_mb": 0},
+    ],
+    ids=["h264", "hevc", "av1", "a file for each episode", "a folder for each file"],
 )
 def test_lerobot_reads_what_openpi_writes(tmp_path, options):
     root = recording.record(tmp_path / "dataset", _LENGTHS, **options)
@@ -108,6 +123,30 @@ def test_lerobot_joins_two_datasets_that_openpi_wrote(tmp_path):
             np.testing.assert_array_equal(ours.frames(key, first_row + rows), parts[0].frames(key, rows))
 
 
+@pytest.mark.parametrize("options", [{}, {"chunks_size": 2}], ids=["one folder", "several folders"])
+def test_lerobot_converts_the_v21_that_openpi_writes(tmp_path, options):
+    root = recording.record(tmp_path / "dataset", _LENGTHS, version="v2.1", **options)
+    original = shutil.copytree(root, tmp_path / "original")
+    lerobot_converter.convert_dataset("dataset", root=tmp_path, push_to_hub=False)
+    deltas = {recording.ACTION: [step / recording.FPS for step in range(6)], recording.CAMERA: [-0.1, 0.0]}
+    ours, theirs = _read(root, deltas)
+    assert (ours.info.version, theirs.meta.info["codebase_version"]) == ("v3.0", "v3.0")
+    _assert_same_items(ours, theirs)
+    before = reader.LeRobotDataset(original, delta_timestamps=deltas)
+    assert before.info.version == "v2.1"
+    assert (before.tasks, before.fps, len(before)) == (ours.tasks, ours.fps, len(ours))
+    for row in range(len(ours)):
+        was, now = before[row], ours[row]
+        assert was.keys() == now.keys()
+        for key, value in was.items():
+            np.testing.assert_array_equal(now[key], value, strict=True, err_msg=f"{key} of row {row}")
+    for key in (recording.STATE, recording.CAMERA, recording.PNG_CAMERA):
+        assert {"min", "max", "mean", "std", "count"} <= theirs.meta.stats[key].keys()
+    values = ours.table(recording.STATE).astype(np.float64)
+    np.testing.assert_allclose(theirs.meta.stats[recording.STATE]["mean"], values.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(theirs.meta.stats[recording.STATE]["std"], values.std(0), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"vcodec": "h264"}, {"metadata_buffer_size": 1}], ids=["av1", "h264", "unbuffered"]
 )
@@ -129,6 +168,38 @@ def test_openpi_reads_what_lerobot_writes(tmp_path, options):
     assert [ours[int(start)]["task"] for start in starts] == [
         package_recording.TASKS[episode % len(package_recording.TASKS)] for episode in range(len(_THEIR_LENGTHS))
     ]
+
+
+def test_both_write_the_same_dataset(tmp_path):
+    package_recording.record(tmp_path / "theirs", _THEIR_LENGTHS)
+    features, tasks = package_recording.FEATURES, package_recording.TASKS
+    with writer.LeRobotWriter(tmp_path / "ours", package_recording.FPS, features, codec="av1") as recorder:
+        numbers = iter(range(sum(_THEIR_LENGTHS)))
+        for episode, length in enumerate(_THEIR_LENGTHS):
+            for _ in range(length):
+                recorder.add_frame(package_recording.frame(next(numbers)))
+            recorder.save_episode(tasks[episode % len(tasks)])
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    names = [{path.relative_to(root) for path in root.rglob("*.*") if path.is_file()} for root in (ours, theirs)]
+    assert names[0] == names[1]
+    assert _json(ours / "meta/info.json") == _json(theirs / "meta/info.json")
+    for path in sorted(name for name in names[0] if name.suffix == ".parquet"):
+        mine, other = pq.read_table(ours / path), pq.read_table(theirs / path)
+        assert sorted(mine.column_names) == sorted(other.column_names)
+        for name in mine.column_names:
+            if not name.startswith("stats/"):
+                assert mine[name].to_pylist() == other[name].to_pylist(), f"{path}: {name}"
+    mine, other = _json(ours / "meta/stats.json"), _json(theirs / "meta/stats.json")
+    assert mine.keys() == other.keys()
+    for key, stats in other.items():
+        assert mine[key].keys() == stats.keys()
+        if key == "observation.forces":  # lerobot keeps one number for each column of a matrix
+            continue
+        # lerobot's quantiles are approximate, and so is its std of images.
+        is_image = key in (package_recording.CAMERA, package_recording.PNG_CAMERA)
+        for name in ("min", "max", "mean", "count") if is_image else ("min", "max", "mean", "std", "count"):
+            np.testing.assert_allclose(mine[key][name], stats[name], rtol=1e-5, atol=1e-6, err_msg=f"{key} {name}")
+    _assert_same_items(*_read(ours, {"observation.forces": [0.0, 0.1]}))
 
 
 def test_openpi_reads_what_lerobot_writes_to_several_files(tmp_path):

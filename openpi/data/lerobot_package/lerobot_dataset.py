@@ -1,11 +1,9 @@
 """A dataset as the lerobot package itself reads it: `config.data.reader = "lerobot"`, for formats that openpi does not read.
 
-The items are those of `openpi/data/lerobot:reader`. lerobot brings torch, so only `--config=lerobot` builds it in.
+lerobot brings torch, so only `--config=lerobot` builds it in.
 """
 
 import contextlib
-import dataclasses
-import operator
 import pathlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,27 +13,16 @@ import numpy as np
 import pyarrow as pa
 from huggingface_hub import errors
 
+from openpi.data.lerobot import checks, chunks, decoder, episodes, reader
 from openpi.data.lerobot import info as lerobot_info
 from openpi.data.lerobot_package import ffmpeg
 
 # A name that the Hub does not allow: lerobot would go and fetch what a local dataset lacks from another of the same name.
 _NOT_ON_THE_HUB = "a local dataset"
-_TOLERANCE_S = 1e-4
 
 
-@dataclasses.dataclass(frozen=True)
-class Episodes:
-    """The episodes in order: rows `start[e]` to `stop[e]` (exclusive) of the dataset."""
-
-    start: np.ndarray  # int64 [E]
-    stop: np.ndarray  # int64 [E]
-
-
-class LeRobotDataset:
-    """The frames of a dataset, one dict each. Tables lie in memory; images are decoded by lerobot when asked for.
-
-    It may be pickled and used from several threads, which take turns: processes decode in parallel.
-    """
+class LeRobotDataset(reader.LeRobotDataset):
+    """The same dataset as openpi's reader gives, from tables and images that lerobot reads."""
 
     def __init__(
         self,
@@ -44,93 +31,69 @@ class LeRobotDataset:
         delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         keys: Sequence[str] | None = None,
     ) -> None:
-        """Args: as `reader.LeRobotDataset` takes them.
+        """Args as `reader.LeRobotDataset` has them.
 
         Raises:
           FileNotFoundError: there is no dataset at `root`, or one of its files is missing.
-          ValueError: the program was built without lerobot; or lerobot cannot read the dataset; or it lacks a feature
-            that `delta_timestamps` or `keys` names.
+          ValueError: the program was built without lerobot; or lerobot cannot read the dataset; or it is damaged, or
+            lacks a feature that `delta_timestamps` or `keys` names.
         """
-        self.root = pathlib.Path(root)
+        self.root, deltas = pathlib.Path(root), delta_timestamps or {}
         if not (self.root / lerobot_info.INFO_PATH).is_file():
             raise FileNotFoundError(f"no LeRobot dataset at {self.root} (it has no {lerobot_info.INFO_PATH})")
         package = _import_package()
-        deltas = {key: list(times) for key, times in (delta_timestamps or {}).items()}
         with _told(f"lerobot cannot open the dataset at {self.root}"):
-            meta = package.LeRobotDatasetMetadata(_NOT_ON_THE_HUB, self.root)
-            self.features = {key: lerobot_info.parse_feature(key, feature) for key, feature in meta.features.items()}
+            opened = package.LeRobotDataset(_NOT_ON_THE_HUB, self.root, tolerance_s=decoder.TOLERANCE_S)
+            self.info = _info(opened.meta)
+            self.episodes, self.skipped = _episodes(opened.meta), {}
+            self.tasks = tuple(opened.meta.tasks.sort_values("task_index").index)
         wanted = dict.fromkeys([*(self.features if keys is None else keys), *deltas, *lerobot_info.INDEX_FEATURES])
         for key in wanted:
             if key not in self.features:
                 raise ValueError(f"dataset {self.root} has no feature {key!r}; it has {', '.join(self.features)}")
         self.image_keys = tuple(key for key in wanted if self.features[key].is_image)
         tables = {key: self.features[key] for key in wanted if key not in self.image_keys}
-        image_deltas = {key: times for key, times in deltas.items() if key in self.image_keys}
-        with _told(f"lerobot cannot open the dataset at {self.root}"):
-            package.check_delta_timestamps(deltas, meta.fps, _TOLERANCE_S)
-            offsets = package.get_delta_indices(deltas, meta.fps)
-            self._package = package.LeRobotDataset(
-                _NOT_ON_THE_HUB, self.root, delta_timestamps=image_deltas or None, tolerance_s=_TOLERANCE_S
-            )
-            self._columns = _columns(self._package.hf_dataset, tables)
-            ends = [np.array(meta.episodes[f"dataset_{end}_index"], np.int64) for end in ("from", "to")]
-            self.tasks = tuple(meta.tasks.sort_values("task_index").index)
-        self.episodes = Episodes(*ends)
-        self.fps = float(meta.fps)
-        self._offsets = {key: np.array(steps, np.int64) for key, steps in offsets.items()}
-        if not np.array_equal(self._columns["index"], np.arange(len(self))):
-            raise ValueError(f"dataset {self.root}: column index does not count from 0: record or fetch it again")
+        with _told(f"lerobot cannot read the tables of the dataset at {self.root}"):
+            self._columns = _columns(opened.hf_dataset, tables)
+        problems = checks.tables(self._columns, self.episodes, fps=self.fps, num_tasks=len(self.tasks), finite=True)
+        if problems:
+            raise next(iter(problems.values()))
+        self._offsets = {key: chunks.Offsets(key, times, self.fps) for key, times in deltas.items()}
+        self._frames = PackageFrames(opened, self.episodes)
+
+
+class PackageFrames:
+    """Images as lerobot decodes them (a `frames.FrameSource`).
+
+    Threads take turns: lerobot shares one decoder among them. Processes decode in parallel.
+    """
+
+    def __init__(self, package: Any, places: episodes.Episodes) -> None:
+        """Args:
+        package: lerobot's dataset, without delta_timestamps.
+        places: its episodes.
+        """
+        self._package, self._places = package, places
         self._turn = threading.Lock()
+        self._latest: tuple[int, Any] = (-1, None)  # lerobot decodes all cameras of a row at once
 
-    def __len__(self) -> int:
-        return len(self._columns["index"])
+    def frames(self, key: str, rows: np.ndarray) -> np.ndarray:
+        with self._turn:
+            return np.stack([_to_bytes(self._item(int(row))[key].numpy()) for row in rows])
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """One frame, as `reader.LeRobotDataset` gives it."""
-        row = operator.index(index)
-        if not 0 <= row < len(self):
-            raise IndexError(f"frame {row} of a dataset of {len(self)} frames")
-        item: dict[str, Any] = {"task": self.tasks[self._columns["task_index"][row]]}
-        item |= {key: np.array(value[0]) for key, value in self._gather(np.array([row]), list(self._columns)).items()}
-        if self.image_keys:
-            images = self._decode(row)
-            item |= {key: _to_bytes(images[key].numpy()) for key in self.image_keys}
-        return item
+    def _item(self, row: int) -> Mapping[str, Any]:
+        if self._latest[0] != row:
+            with _told(f"dataset {self._package.root}: {self._places.name(row)}: lerobot cannot read it"):
+                self._latest = row, self._package[row]
+        return self._latest[1]
 
-    def read_tables(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The items of `rows` (int64 [n]) without images and text, stacked: [n, ...]."""
-        rows = np.asarray(rows, np.int64)
-        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"frames {rows.min()} to {rows.max()} of a dataset of {len(self)} frames")
-        return self._gather(rows, [key for key, column in self._columns.items() if column.dtype != object])
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle_frames, (self._package, self._places)
 
-    def _gather(self, rows: np.ndarray, keys: Sequence[str]) -> dict[str, np.ndarray]:
-        episode = np.searchsorted(self.episodes.stop, rows, side="right")
-        start, stop = self.episodes.start[episode, None], self.episodes.stop[episode, None]
-        out = {}
-        for key in (*keys, *(key for key in self.image_keys if key in self._offsets)):
-            places = rows
-            if key in self._offsets:
-                places = rows[:, None] + self._offsets[key]
-                out[f"{key}_is_pad"] = (places < start) | (places >= stop)
-                places = np.clip(places, start, stop - 1)
-            if key in self._columns:
-                out[key] = self._columns[key][places]
-        return out
 
-    def _decode(self, row: int) -> dict[str, Any]:
-        episode = int(self._columns["episode_index"][row])
-        where = f"dataset {self.root}: episode {episode}, frame {row - self.episodes.start[episode]}"
-        with self._turn, _told(f"{where}: lerobot cannot read it"):
-            return self._package[row]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_turn"}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        _import_package()
-        self.__dict__.update(state)
-        self._turn = threading.Lock()
+def _unpickle_frames(package: Any, places: episodes.Episodes) -> PackageFrames:
+    _import_package()  # FFmpeg and the number of threads are of the process
+    return PackageFrames(package, places)
 
 
 def _import_package() -> Any:
@@ -149,6 +112,26 @@ def _import_package() -> Any:
     return lerobot_dataset
 
 
+def _info(meta: Any) -> lerobot_info.Info:
+    return lerobot_info.Info(
+        fps=float(meta.fps),
+        features={key: lerobot_info.parse_feature(key, feature) for key, feature in meta.features.items()},
+        total_episodes=meta.total_episodes,
+        total_frames=meta.total_frames,
+        total_tasks=meta.total_tasks,
+        robot_type=meta.robot_type,
+        version=str(meta.info["codebase_version"]),
+    )
+
+
+def _episodes(meta: Any) -> episodes.Episodes:
+    """Where the episodes lie in the dataset's rows. Which files hold them is lerobot's affair."""
+    start, stop = (np.array(meta.episodes[f"dataset_{end}_index"], np.int64) for end in ("from", "to"))
+    index = np.array(meta.episodes["episode_index"], np.int64)
+    zeros = np.zeros_like(start)
+    return episodes.Episodes(start, stop, index, files=(str(meta.root),), file=zeros, file_row=start, videos={})
+
+
 def _columns(dataset: Any, features: Mapping[str, lerobot_info.Feature]) -> dict[str, np.ndarray]:
     """The tables of lerobot's `datasets.Dataset` as arrays: [N, ...] of the feature's shape, [N] for scalars."""
     table = dataset.select_columns(list(features)).with_format("arrow")[:]
@@ -160,14 +143,15 @@ def _to_numpy(values: pa.Array, feature: lerobot_info.Feature) -> np.ndarray:
     while isinstance(values, pa.ExtensionArray | pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
         values = values.storage if isinstance(values, pa.ExtensionArray) else values.flatten()
     column = values.to_numpy(zero_copy_only=False).reshape(shape)
-    column = column.astype(object if feature.dtype == "string" else feature.dtype)
+    column = column.astype(np.dtypes.StringDType() if feature.dtype == "string" else feature.dtype)
     column.flags.writeable = False
     return column
 
 
-def _to_bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 images of floats in [0, 1], which lerobot made by dividing bytes by 255."""
-    return images if images.dtype == np.uint8 else np.rint(images * 255).astype(np.uint8)
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] of [3, H, W]: bytes, or the floats in [0, 1] that lerobot makes of them by dividing by 255."""
+    levels = image if image.dtype == np.uint8 else np.rint(image * 255).astype(np.uint8)
+    return levels.transpose(1, 2, 0)
 
 
 @contextlib.contextmanager

@@ -56,17 +56,15 @@ def test_keys_choose_what_is_delivered(roots):
 
 
 @pytest.mark.parametrize("writer", ["openpi", "lerobot"])
-def test_tables_are_the_items_without_images_and_text(roots, writer):
+def test_many_rows_and_whole_columns_are_the_reader_s(roots, writer):
+    expected = reader.LeRobotDataset(roots[writer], delta_timestamps=_DELTAS[writer])
     dataset = lerobot_dataset.LeRobotDataset(roots[writer], delta_timestamps=_DELTAS[writer])
     rows = np.array([15, 0, 4, 4, 10])
-    tables = dataset.read_tables(rows)
-    assert tables.keys() == dataset[0].keys() - {"task", "note", *dataset.image_keys}
-    for i, row in enumerate(rows):
-        item = dataset[int(row)]
-        for key, values in tables.items():
-            np.testing.assert_array_equal(values[i], item[key], err_msg=key)
-            assert values.dtype == item[key].dtype
-    assert all(len(values) == 0 for values in dataset.read_tables(np.array([], np.int64)).values())
+    _assert_same(dataset.read_tables(rows), expected.read_tables(rows))
+    for key in expected.features.keys() - {*expected.image_keys}:
+        np.testing.assert_array_equal(dataset.table(key), expected.table(key), strict=True)
+    for key in expected.image_keys:
+        np.testing.assert_array_equal(dataset.frames(key, rows), expected.frames(key, rows), strict=True)
 
 
 def test_it_may_be_pickled_and_used_from_threads(roots):
@@ -98,7 +96,7 @@ def _truncate_videos(root: pathlib.Path) -> None:
         (_without("videos"), {}, FileNotFoundError, "files that its meta folder names are missing"),
         (None, {"keys": ["speed"]}, ValueError, "has no feature 'speed'; it has observation.state, action"),
         (None, {"delta_timestamps": {"speed": [0.0]}}, ValueError, "has no feature 'speed'"),
-        (None, {"delta_timestamps": {"action": [0.05]}}, ValueError, "lerobot cannot open"),
+        (None, {"delta_timestamps": {"action": [0.05]}}, ValueError, "must be multiples of 1/10 s"),
         (_truncate_videos, {}, ValueError, "episode 0, frame 3: lerobot cannot read it"),
     ],
 )
@@ -108,7 +106,6 @@ def test_bad_datasets_are_one_line(roots, tmp_path, damage, options, error, told
         damage(root)
     with pytest.raises(error, match=told) as raised:
         lerobot_dataset.LeRobotDataset(root, **options)[3]
-    assert str(root) in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -117,5 +114,5 @@ def test_a_row_out_of_range_is_refused(roots, row):
     dataset = lerobot_dataset.LeRobotDataset(roots["openpi"])
     with pytest.raises(IndexError, match=f"{row} of a dataset of 16 frames"):
         dataset[row]
-    with pytest.raises(IndexError, match="of a dataset of 16 frames"):
+    with pytest.raises(IndexError, match="from 0 to 15"):
         dataset.read_tables(np.array([0, row]))

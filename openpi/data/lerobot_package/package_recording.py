@@ -34,7 +34,7 @@ def frame(n: int) -> dict[str, Any]:
         "observation.forces": random.normal(size=(2, 3)).astype(np.float32),
         "next.reward": np.array([n / 7], np.float64),
         "next.done": np.array([n % 5 == 4]),
-        "counter": np.array([n << 40], np.int64),
+        "counter": np.array([(n << 24) + 1], np.int64),
         CAMERA: np.stack([2 * x, 3 * y, np.full_like(x, (29 * n) % 256)], axis=-1).astype(np.uint8),
         PNG_CAMERA: random.integers(0, 256, (3, 8, 12), np.uint8),
     }
