@@ -21,7 +21,8 @@ class Offsets:
         """
         frames = np.asarray(times, np.float64) * fps
         offsets = np.rint(frames)
-        if offsets.ndim != 1 or not len(offsets) or not np.all(np.abs(frames - offsets) / fps <= decoder.TOLERANCE_S):
+        usable = offsets.ndim == 1 and len(offsets) and np.all(np.isfinite(offsets))
+        if not usable or np.any(np.abs(frames - offsets) / fps > decoder.TOLERANCE_S):
             raise ValueError(f"delta_timestamps of {key!r} must be multiples of 1/{fps:g} s, and are {list(times)}")
         if np.abs(offsets).max() > 1e9:
             raise ValueError(f"delta_timestamps of {key!r} go up to {np.abs(times).max():g} s: none reaches so far")

@@ -98,11 +98,11 @@ class Info:
     def video_keys(self) -> tuple[str, ...]:
         return tuple(key for key, feature in self.features.items() if feature.dtype == "video")
 
-    def data_file(self, chunk: int, number: int) -> pathlib.PurePosixPath:
+    def data_file(self, chunk: int, number: int) -> str:
         """A parquet file of frames: in v2 `number` is the episode's, in v3 the file's within its chunk."""
         return path_template.fill(self.data_path, **self._place(chunk, number))
 
-    def video_file(self, key: str, chunk: int, number: int) -> pathlib.PurePosixPath:
+    def video_file(self, key: str, chunk: int, number: int) -> str:
         """An mp4 file of camera `key`, numbered like `data_file`."""
         assert self.video_path is not None  # `parse` sees to it where there are videos
         return path_template.fill(self.video_path, video_key=key, **self._place(chunk, number))

@@ -47,10 +47,10 @@ def load_episodes(root: pathlib.Path, info: lerobot_info.Info) -> lerobot_episod
         )
     stop, index = np.cumsum(lengths), np.arange(len(lengths))
     places = [(number // info.chunks_size, number) for number in range(len(lengths))]
-    files = tuple(str(root / info.data_file(*place)) for place in places)
+    files = tuple(f"{root}/{info.data_file(*place)}" for place in places)
     spans = {
         key: lerobot_episodes.VideoSpans(
-            tuple(str(root / info.video_file(key, *place)) for place in places), index, np.zeros(len(lengths))
+            tuple(f"{root}/{info.video_file(key, *place)}" for place in places), index, np.zeros(len(lengths))
         )
         for key in info.video_keys
     }

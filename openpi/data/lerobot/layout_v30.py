@@ -1,8 +1,10 @@
 """Where a v3 dataset keeps its tasks and episodes: parquet tables in `meta`, files of many episodes each."""
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 
 from openpi.data.lerobot import episodes as lerobot_episodes
 from openpi.data.lerobot import info as lerobot_info
@@ -77,7 +79,7 @@ def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.n
     return table
 
 
-def _numbers(path: pathlib.Path, name: str, column, kind: type) -> np.ndarray:
+def _numbers(path: pathlib.Path, name: str, column: pa.ChunkedArray, kind: type) -> np.ndarray:
     try:
         array = parquet_file.values(column)
     except ValueError as error:
@@ -90,11 +92,8 @@ def _numbers(path: pathlib.Path, name: str, column, kind: type) -> np.ndarray:
 
 
 def _files(
-    root: pathlib.Path, chunk: np.ndarray, number: np.ndarray, name
+    root: pathlib.Path, chunk: np.ndarray, number: np.ndarray, name: Callable[[int, int], str]
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """The files that episodes lie in: (their paths, each episode's file int64 [E], the first episode of that file)."""
-    places, first, inverse = np.unique(
-        np.stack([chunk, number], axis=1), axis=0, return_index=True, return_inverse=True
-    )
-    inverse = inverse.reshape(-1)
-    return tuple(str(root / name(int(c), int(n))) for c, n in places), inverse, first[inverse]
+    places, first, file = np.unique(np.stack([chunk, number], axis=1), axis=0, return_index=True, return_inverse=True)
+    return tuple(f"{root}/{name(*place)}" for place in places.tolist()), file.reshape(-1), first[file.reshape(-1)]

@@ -3,7 +3,6 @@
 They come from outside and reach `str.format`: plain known fields only, and no way out of the dataset's folder.
 """
 
-import pathlib
 import re
 import string
 from collections.abc import Sequence
@@ -27,10 +26,9 @@ def check(name: str, template: Any, fields: Sequence[str]) -> None:
         raise ValueError(f"{name} is {template!r}: {error}") from error
 
 
-def fill(template: str, **values: str | int) -> pathlib.PurePosixPath:
+def fill(template: str, **values: str | int) -> str:
     """The path, relative to the dataset's root. Raises ValueError if it leads out of it."""
     path = template.format(**values)
-    pure = pathlib.PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path or not pure.parts:
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path or path.strip("./") == "":
         raise ValueError(f"path {path!r} leads out of the dataset's folder")
-    return pure
+    return path

@@ -77,7 +77,7 @@ class Tables:
         first = min(problems)
         if not self._skip_bad:
             hint = f" ({_HINT})" if len(problems) < len(self.episodes) else ""
-            raise type(problems[first])(f"dataset {self._root}: {problems[first]}{hint}")
+            raise type(problems[first])(f"{problems[first]}{hint}")
         if len(problems) == len(self.episodes):
             raise ValueError(f"dataset {self._root} has no good episode left; {problems[first]}")
         self.skipped |= {int(self.episodes.index[place]): str(error) for place, error in sorted(problems.items())}

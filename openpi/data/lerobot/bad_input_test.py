@@ -1,0 +1,350 @@
+"""Damaged datasets: each is one clear line that names episode and file, or is left out where the user asked for it."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from openpi.data.lerobot import reader, recording
+
+LENGTHS = (4, 7, 5)
+STATE, CAMERA = recording.STATE, recording.CAMERA
+
+# v3.0: files of all episodes; v2.1: those of episode 1.
+DATA, VIDEO = "data/chunk-000/file-000.parquet", f"videos/{CAMERA}/chunk-000/file-000.mp4"
+DATA_1, VIDEO_1 = "data/chunk-000/episode_000001.parquet", f"videos/chunk-000/{CAMERA}/episode_000001.mp4"
+EPISODES = "meta/episodes/chunk-000/file-000.parquet"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return {version: recording.record(folder / version, LENGTHS, version=version) for version in ("v2.1", "v3.0")}
+
+
+@pytest.fixture
+def v30(recorded, tmp_path):
+    return pathlib.Path(shutil.copytree(recorded["v3.0"], tmp_path / "v30"))
+
+
+@pytest.fixture
+def v21(recorded, tmp_path):
+    return pathlib.Path(shutil.copytree(recorded["v2.1"], tmp_path / "v21"))
+
+
+def column(file, name, values, kind=None):
+    """Damage: a column with other values, perhaps of another Arrow type."""
+
+    def damage(root):
+        table = pq.read_table(root / file)
+        place = table.column_names.index(name)
+        array = pa.array(values, kind or table.schema.field(name).type)
+        pq.write_table(table.set_column(place, name, array), root / file)
+
+    return damage
+
+
+def renamed(file, old, new):
+    def damage(root):
+        table = pq.read_table(root / file)
+        pq.write_table(table.rename_columns([new if name == old else name for name in table.column_names]), root / file)
+
+    return damage
+
+
+def rows(file, start):
+    return lambda root: pq.write_table(pq.read_table(root / file).slice(start), root / file)
+
+
+def replaced(file, content):
+    return lambda root: (root / file).write_bytes(content)
+
+
+def cut(file, fraction):
+    def damage(root):
+        content = (root / file).read_bytes()
+        (root / file).write_bytes(content[: int(len(content) * fraction)])
+
+    return damage
+
+
+def removed(file):
+    return lambda root: (root / file).unlink()
+
+
+def info(**fields):
+    def damage(root):
+        path = root / "meta/info.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+    return damage
+
+
+def state(n, value):
+    """The states of episode 1 with one number changed."""
+    values = np.stack([recording.frame(4 + i)[STATE] for i in range(7)])
+    values[n, 1] = value
+    return values.tolist()
+
+
+# What damages episode 1 of a v2.1 dataset, and what is said.
+EPISODE_1 = [
+    (replaced(DATA_1, b"nonsense"), r"episode_000001\.parquet \(episode 1\) is no readable parquet file"),
+    (replaced(DATA_1, b""), r"episode_000001\.parquet \(episode 1\) is no readable parquet file"),
+    (cut(DATA_1, 0.5), r"episode_000001\.parquet \(episode 1\) is no readable parquet file"),
+    (removed(DATA_1), r"episode_000001\.parquet \(episode 1\) is missing"),
+    (rows(DATA_1, 1), r"episode_000001\.parquet \(episode 1\): has 6 frames, and the metadata says 7"),
+    (
+        renamed(DATA_1, "action", "actions"),
+        r"parquet \(episode 1\): has no column 'action', .*; it has .*actions, reward",
+    ),
+    (
+        column(DATA_1, "action", ["x"] * 7, pa.string()),
+        r"episode_000001\.parquet \(episode 1\): column 'action' has values of shape \[\], expected \[3\]",
+    ),
+    (
+        column(DATA_1, "action", [[1.0, 2.0]] * 7, pa.list_(pa.float32())),
+        r"episode_000001\.parquet \(episode 1\): column 'action' has values of shape \[2\], expected \[3\]",
+    ),
+    (
+        column(DATA_1, "action", [[1.0, 2.0]] * 3 + [[1.0, 2.0, 3.0, 4.0]] * 4, pa.list_(pa.float32())),
+        r"column 'action' has lists of 2 to 4 values, expected \[3\]",
+    ),
+    (
+        column(DATA_1, "done", [0.5] * 7, pa.float32()),
+        r"column 'done' has values of float32, and info\.json says bool",
+    ),
+    (
+        column(DATA_1, "note", list(range(7)), pa.int64()),
+        r"column 'note' has values of int64, and info\.json says text",
+    ),
+    (column(DATA_1, "reward", [None] * 7), r"\(episode 1\): column 'reward' has 7 empty values"),
+    (
+        column(DATA_1, STATE, state(3, np.nan)),
+        r"000001\.parquet: episode 1, frame 3: 'observation\.state' holds a value",
+    ),
+    (
+        column(DATA_1, STATE, state(5, -np.inf)),
+        r"episode 1, frame 5: 'observation\.state' holds a value that is not fin",
+    ),
+    (
+        column(DATA_1, "timestamp", [0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7]),
+        r"000001\.parquet: episode 1, frame 4: timestamp 0\.500000 s does not follow 0\.300000 s by 1/10 s",
+    ),
+    (column(DATA_1, "timestamp", [float("nan")] * 7), r"episode 1, frame 0: timestamp nan s does not follow"),
+    (
+        column(DATA_1, "task_index", [1, 1, 2, 1, 1, 1, 1]),
+        r"episode 1, frame 2: task_index 2 has no task, and there are 2",
+    ),
+    (column(DATA_1, "task_index", [-1] * 7), r"episode 1, frame 0: task_index -1 has no task"),
+    (column(DATA_1, "episode_index", [3] * 7), r"episode 1, frame 0: episode_index is 3, and the metadata says 1"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), EPISODE_1)
+def test_a_bad_episode_is_named_or_left_out(v21, recorded, caplog, damage, message):
+    damage(v21)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        reader.LeRobotDataset(v21)
+    said = str(caught.value)
+    assert "\n" not in said and said.endswith("(config.data.skip_bad_episodes=True leaves bad episodes out)")
+
+    dataset = reader.LeRobotDataset(v21, skip_bad_episodes=True)
+    assert list(dataset.skipped) == [1] and dataset.skipped[1] in said
+    assert f"left out 1 of 3 episodes: {dataset.skipped[1]}" in caplog.text and len(caplog.messages) == 1
+    check_without_episode_1(dataset, reader.LeRobotDataset(recorded["v2.1"]))
+
+
+def check_without_episode_1(dataset, whole):
+    """`dataset` is `whole` without its second episode, rows counted anew."""
+    kept = [n for n in range(len(whole)) if whole.table("episode_index")[n] != 1]
+    assert len(dataset) == len(kept) == 9
+    assert dataset.episodes.start.tolist() == [0, 4] and dataset.episodes.stop.tolist() == [4, 9]
+    assert dataset.episodes.index.tolist() == [0, 2]
+    for row, n in enumerate(kept):
+        item, expected = dataset[row], whole[n]
+        assert item["index"] == row and item["episode_index"] == row // 4 - row // 8
+        for key in expected.keys() - {"index", "episode_index"}:
+            np.testing.assert_array_equal(item[key], expected[key], err_msg=key)
+        np.testing.assert_array_equal(dataset.frames(CAMERA, np.array([row])), whole.frames(CAMERA, np.array([n])))
+    tables = dataset.read_tables(np.arange(9))
+    np.testing.assert_array_equal(tables[STATE], whole.table(STATE)[kept])
+    np.testing.assert_array_equal(tables["index"], np.arange(9))
+
+
+@pytest.mark.parametrize("kind", [FileNotFoundError, ValueError])
+def test_what_is_wrong_with_a_video_is_named_or_left_out(v21, recorded, kind):
+    damage = removed(VIDEO_1) if kind is FileNotFoundError else cut(VIDEO_1, 0.7)
+    damage(v21)
+    dataset = reader.LeRobotDataset(v21)  # tables need no video
+    message = r"episode 1, frame 6: video .*episode_000001\.mp4 (is missing|cannot be decoded|has no frame)"
+    with pytest.raises(kind, match=message) as caught:
+        dataset[10]
+    assert "\n" not in str(caught.value)
+    with pytest.raises(kind, match=r"episode 1.*video .*episode_000001\.mp4"):
+        reader.LeRobotDataset(v21, check_videos=True)
+
+    skipping = reader.LeRobotDataset(v21, skip_bad_episodes=True)
+    assert list(skipping.skipped) == [1] and "episode_000001.mp4" in skipping.skipped[1]
+    check_without_episode_1(skipping, reader.LeRobotDataset(recorded["v2.1"]))
+    tables_only = reader.LeRobotDataset(v21, keys=[STATE], skip_bad_episodes=True)
+    assert len(tables_only) == 16 and tables_only.skipped == {}
+
+
+def test_a_video_that_breaks_in_the_middle_is_named_when_it_is_read(v21):
+    content = bytearray((v21 / VIDEO_1).read_bytes())
+    start = content.index(b"mdat") + 4
+    content[start + 200 : -1] = bytes(len(content) - start - 201)
+    (v21 / VIDEO_1).write_bytes(content)
+    dataset = reader.LeRobotDataset(v21)
+    with pytest.raises(
+        ValueError, match=r"episode 1, frame \d: video .*episode_000001\.mp4 (cannot be decoded|has no)"
+    ):
+        [dataset[n] for n in range(4, 11)]
+    assert dataset[3][STATE][0] == 3 and dataset[11][CAMERA].shape == (3, 48, 64)
+
+
+def test_a_file_of_many_episodes_takes_all_of_them_along(tmp_path, caplog):
+    options = {"data_files_size_in_mb": 0, "chunks_size": 2}  # a parquet file an episode, one video
+    root = recording.record(tmp_path / "d", LENGTHS, version="v3.0", **options)
+    whole = reader.LeRobotDataset(root)
+    (root / "data/chunk-000/file-001.parquet").write_bytes(b"")
+    dataset = reader.LeRobotDataset(root, skip_bad_episodes=True)
+    assert list(dataset.skipped) == [1] and "chunk-000/file-001.parquet (episode 1)" in caplog.text
+    expected = whole[11]
+    for key, value in dataset[4].items():
+        if key not in ("index", "episode_index"):
+            np.testing.assert_array_equal(value, expected[key], err_msg=key)
+
+
+def test_one_bad_episode_of_a_shared_file_is_left_out(v30, recorded):
+    whole = reader.LeRobotDataset(recorded["v3.0"])
+    states = whole.table(STATE).copy()
+    states[7] = np.nan
+    column(DATA, STATE, states.tolist())(v30)
+    with pytest.raises(ValueError, match=r"file-000\.parquet: episode 1, frame 3: 'observation\.state' holds a value"):
+        reader.LeRobotDataset(v30)
+    assert len(reader.LeRobotDataset(v30, check_finite=False)) == 16
+    assert len(reader.LeRobotDataset(v30, keys=["action"])) == 16  # a column that nobody asked for
+    check_without_episode_1(reader.LeRobotDataset(v30, skip_bad_episodes=True), whole)
+
+
+@pytest.mark.parametrize("version", ["v2.1", "v3.0"])
+def test_a_dataset_without_a_good_episode_is_refused(recorded, tmp_path, version):
+    root = pathlib.Path(shutil.copytree(recorded[version], tmp_path / "copy"))
+    info(fps=30)(root)
+    with pytest.raises(ValueError, match="episode 0, frame 1: timestamp 0.100000 s does not follow .*correct fps$"):
+        reader.LeRobotDataset(root)
+    with pytest.raises(ValueError, match="has no good episode left; .*episode 0, frame 1: timestamp"):
+        reader.LeRobotDataset(root, skip_bad_episodes=True)
+
+
+# Wrong metadata: nothing is left out, and no memory is taken for what it claims.
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (replaced(EPISODES, b""), r"meta/episodes/chunk-000/file-000\.parquet is no readable"),
+        (replaced("meta/tasks.parquet", b"PAR1PAR1"), r"meta/tasks\.parquet is no readable"),
+        (removed("meta/tasks.parquet"), r"meta/tasks\.parquet is missing"),
+        (removed(EPISODES), "meta/episodes holds no parquet file"),
+        (removed(DATA), r"file-000\.parquet \(episodes 0 to 2\) is missing"),
+        (cut(DATA, 0.9), r"file-000\.parquet \(episodes 0 to 2\) is no readable"),
+        (rows(DATA, 1), r"file-000\.parquet \(episodes 0 to 2\): has 15 frames, and the metadata says 16"),
+        (info(total_frames=17), r"3 episodes of 16 frames, and meta/info\.json says 3 of 17"),
+        (info(total_frames=1 << 60), "says 3 of 1152921504606846976"),
+        (info(codebase_version="v1.6"), "codebase_version is 'v1.6'"),
+        (info(codebase_version="v2.1"), r"info\.json: video_path is .*only {episode_chunk}, {episode_index}"),
+        (info(data_path="../{file_index}.parquet"), "leads out of the dataset's folder"),
+        (info(data_path="{chunk_index:999999999d}"), "only {chunk_index}, {file_index} may stand in it"),
+        (column(EPISODES, "episode_index", [0, 2, 1]), "episode_index does not count from 0"),
+        (column(EPISODES, "dataset_from_index", [0, 3, 11]), "do not follow one another"),
+        (column(EPISODES, "dataset_to_index", [4, 11, 1 << 50]), "episodes of 1125899906842624 frames, and"),
+        (column(EPISODES, "data/file_index", [0, 0, -1]), r"column 'data/file_index' is -1 somewhere"),
+        (column(EPISODES, "data/file_index", [0, 0, 7]), r"file-000\.parquet \(episodes 0 to 1\): has 16 frames"),
+        (column(EPISODES, "data/file_index", ["0"] * 3, pa.string()), "'data/file_index' is object, expected int64"),
+        (
+            column(EPISODES, f"videos/{CAMERA}/from_timestamp", [0, np.nan, 1]),
+            r"from_timestamp' is nan somewhere",
+        ),
+        (column("meta/tasks.parquet", "task_index", [0, 5]), "task_index must count from 0, each with a text"),
+        (column("meta/tasks.parquet", "task_index", [0, None]), "task_index must count from 0, each with a text"),
+    ],
+)
+def test_wrong_metadata_of_v30_is_named(v30, damage, message):
+    damage(v30)
+    check_refused(v30, message)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (removed("meta/episodes.jsonl"), r"meta/episodes\.jsonl is missing"),
+        (removed("meta/tasks.jsonl"), r"meta/tasks\.jsonl is missing"),
+        (replaced("meta/episodes.jsonl", b"\n"), r"episodes\.jsonl: the dataset has no episodes"),
+        (
+            replaced("meta/episodes.jsonl", b'{"episode_index": 0, "length": 4'),
+            r"episodes\.jsonl, line 1: not valid JSON",
+        ),
+        (replaced("meta/episodes.jsonl", b"[" * 100_000), r"episodes\.jsonl, line 1: not valid JSON"),
+        (replaced("meta/episodes.jsonl", b"\xff\n"), r"episodes\.jsonl, line 1: not valid JSON"),
+        (replaced("meta/episodes.jsonl", b" " * (5 << 20)), r"episodes\.jsonl, line 1: longer than 4 MiB"),
+        (replaced("meta/episodes.jsonl", b"3\n"), r"episodes\.jsonl, line 1: the top level is no JSON object"),
+        (
+            replaced("meta/episodes.jsonl", b'{"episode_index": 0}'),
+            "entry 0: length is 'None', and must be a whole number",
+        ),
+        (
+            replaced("meta/episodes.jsonl", b'{"episode_index": 0, "length": 1' + b"0" * 4000 + b"}"),
+            "entry 0: length is '10+', and must be a whole number",
+        ),
+        (replaced("meta/episodes.jsonl", b'{"episode_index": 0, "length": 0}'), "entry 0: length is 0"),
+        (
+            replaced("meta/episodes.jsonl", b'{"episode_index": 1, "length": 4}'),
+            "entry 0: episode_index is 1, and must count",
+        ),
+        (
+            replaced("meta/episodes.jsonl", b'{"episode_index": 0, "length": 16}'),
+            r"1 episodes of 16 frames, and .* says 3 of",
+        ),
+        (info(total_frames=17), r"3 episodes of 16 frames, and meta/info\.json says 3 of 17"),
+        (
+            replaced("meta/tasks.jsonl", b'{"task_index": 1, "task": "t"}'),
+            r"tasks\.jsonl: task_index must count from 0",
+        ),
+        (replaced("meta/tasks.jsonl", b'{"task_index": 0, "task": 3}'), r"tasks\.jsonl: task_index must count from 0"),
+        (replaced("meta/tasks.jsonl", b'{"task_index": true, "task": "t"}'), "entry 0: task_index is 'True'"),
+        (info(data_path="{episode_index}/../../x"), "leads out of the dataset's folder"),
+        (info(chunks_size=2), r"chunk-001/episode_000002\.parquet \(episode 2\) is missing"),
+        (replaced("meta/info.json", b"{" + b" " * (65 << 20) + b"}"), "info.json: larger than 64 MiB"),
+    ],
+)
+def test_wrong_metadata_of_v21_is_named(v21, damage, message):
+    damage(v21)
+    check_refused(v21, message)
+
+
+def check_refused(root, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        reader.LeRobotDataset(root)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_an_image_that_is_none_is_named(v30):
+    values = [{"bytes": b"\x89PNG nonsense", "path": ""}] * 8 + [{"bytes": None, "path": "x.png"}] * 8
+    column(DATA, recording.PNG_CAMERA, values)(v30)
+    dataset = reader.LeRobotDataset(v30)
+    where = rf"file-000\.parquet.: image '{recording.PNG_CAMERA}'"
+    with pytest.raises(ValueError, match=rf"episode 1, frame 2 .*{where} cannot be decoded"):
+        dataset[6]
+    with pytest.raises(ValueError, match=rf"episode 1, frame 4 .*{where} is not inside the parquet file"):
+        dataset[8]
+
+
+def test_a_video_of_other_places_is_named(v30):
+    column(EPISODES, f"videos/{CAMERA}/from_timestamp", [0, 9.9, 20])(v30)
+    with pytest.raises(ValueError, match=r"episode 1, frame 2: video .*file-000\.mp4 has no frame at 10\.1"):
+        reader.LeRobotDataset(v30)[6]
