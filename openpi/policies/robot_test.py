@@ -1,13 +1,15 @@
-import copy
 import pathlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from openpi.client import robot_description, robot_observation
 from openpi.config import robots
 from openpi.policies import robot
-from openpi.transforms import golden_cases
+from openpi.transforms import contract, golden_cases
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata" / "robots"
 # Published name → the description that does the same.
@@ -112,34 +114,37 @@ def test_examples_of_every_robot_go_in_and_their_actions_come_back(config):
     sample = robot_observation.make_example(description, rng)
     robot_observation.check_observation(description, sample)
     sample["actions"] = rng.random((5, len(description.actions)))
-    untouched = copy.deepcopy(sample)
-    inputs = robot.RobotInputs(description)(sample)
+    inputs = contract.check(robot.RobotInputs(description), sample)
     assert list(inputs["image"]) == list(inputs["image_mask"]) == list(robots.image_keys(config))
     assert all(image.shape == (224, 224, 3) and image.dtype == np.uint8 for image in inputs["image"].values())
     assert inputs["state"].shape == (len(description.state_names),) and inputs["prompt"] == "do something"
-    np.testing.assert_allclose(robot.RobotOutputs(description)(inputs)["actions"], sample["actions"], atol=1e-12)
-    golden_cases.assert_equal(sample, untouched)
+    outputs = contract.check(robot.RobotOutputs(description), inputs)
+    np.testing.assert_allclose(outputs["actions"], sample["actions"], atol=1e-12)
 
 
 @pytest.mark.parametrize("config", _ALL)
-def test_a_batch_of_numbers_is_its_rows_stacked(config):
-    description, rng = _describe(config), np.random.default_rng(0)
-    rows = [
-        {part.key: rng.random(len(part.names)) for part in description.state}
-        | {"actions": rng.random((4, len(description.actions)))}
-        for _ in range(3)
+@settings(deadline=None, max_examples=20)
+@given(data=st.data(), rows=st.integers(1, 3), horizon=st.integers(1, 3))
+def test_a_batch_of_numbers_is_its_rows_stacked(config, data, rows, horizon):
+    description = _describe(config)
+    widths = {part.key: len(part.names) for part in description.state}
+    number = st.floats(0, 1, width=32)
+
+    def draw(*shape):
+        return data.draw(hnp.arrays(np.float32, shape, elements=number))
+
+    samples = [
+        {key: draw(width) for key, width in widths.items()} | {"actions": draw(horizon, len(description.actions))}
+        for _ in range(rows)
     ]
-    numbers = robot.RobotNumbers(description)
-    tables = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    numbers, outputs = robot.RobotNumbers(description), robot.RobotOutputs(description)
+    contract.check_batch(numbers, samples)
+    contract.check_batch(outputs, [{"actions": numbers(sample)["actions"]} for sample in samples])
+    tables = {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    np.testing.assert_allclose(outputs(numbers(tables))["actions"], tables["actions"], atol=1e-6)
     # As a table may hold it, a part of one number has no axis of its own.
-    narrow = {key: value[:, 0] if value.ndim == 2 and value.shape[1] == 1 else value for key, value in tables.items()}
-    for given in (tables, narrow):
-        batch = numbers(given)
-        for i, row in enumerate(rows):
-            golden_cases.assert_equal({key: value[i] for key, value in batch.items()}, numbers(row))
-    batch = numbers(tables)
-    actions = robot.RobotOutputs(description)(batch)["actions"]
-    np.testing.assert_allclose(actions, tables["actions"], atol=1e-12)
+    narrow = {key: value[:, 0] if widths.get(key) == 1 else value for key, value in tables.items()}
+    golden_cases.assert_equal(numbers(narrow), numbers(tables))
 
 
 def test_a_missing_or_invented_image_is_black():

@@ -25,6 +25,15 @@ def test_from_task_names_the_unknown_index():
         prompt.PromptFromLeRobotTask({0: "a"})({"task_index": np.array(7)})
 
 
+def test_from_task_prefers_the_samples_own_text():
+    from_task = prompt.PromptFromTask({0: "lift", 1: "place"})
+    assert from_task({"task": "reach", "task_index": np.array(1)})["prompt"] == "reach"
+    assert from_task({"task_index": np.array(1), "prompt": "stale"})["prompt"] == "place"
+    assert from_task({"task": None, "task_index": 0})["prompt"] == "lift"
+    with pytest.raises(ValueError, match="no task_index in the sample, which has: state; unset data.prompt_from_task"):
+        from_task({"state": 0})
+
+
 @pytest.mark.parametrize("case", golden_cases.load(_DIRECTORY, "TokenizePrompt"), ids=lambda case: case.id)
 def test_tokenize_golden(case):
     tokenizer = paligemma.PaligemmaTokenizer("small", max_len=case.args["max_len"], vocab_size=2000)
