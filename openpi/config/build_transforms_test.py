@@ -103,6 +103,70 @@ def test_statistics_are_of_relative_actions_before_normalization():
     np.testing.assert_array_equal(out["actions"][:, [6, 13]], actions[:, [6, 13]])
 
 
+# Configuration → a row of its dataset: single numbers without axis and images as readers give them.
+def _libero_row(rng):
+    pose = rng.normal(size=8).astype(np.float32)
+    images = {key: rng.integers(256, size=(3, 256, 256), dtype=np.uint8) for key in ("image", "wrist_image")}
+    return {**images, "state": pose, "actions": rng.normal(size=(10, 7)).astype(np.float32), "task": "open the drawer"}
+
+
+def _droid_row(rng):
+    images = {
+        key: rng.integers(256, size=(3, 180, 320), dtype=np.uint8)
+        for key in ("exterior_image_1_left", "exterior_image_2_left", "wrist_image_left")
+    }
+    state = {"joint_position": rng.normal(size=7), "gripper_position": rng.random(1)}
+    return {**images, **state, "actions": rng.normal(size=(16, 8)), "task": "open the drawer"}
+
+
+def _rlds_row(rng):
+    row = _droid_row(rng)
+    return {
+        "observation/image": row["exterior_image_2_left"],
+        "observation/wrist_image": row["wrist_image_left"],
+        **{f"observation/{key}": row[key] for key in ("joint_position", "gripper_position")},
+        "actions": row["actions"],
+        "task": "open the drawer",
+        "prompt": "of the dataset's own",
+    }
+
+
+def _ur5_row(rng):
+    images = {key: rng.integers(256, size=(480, 640, 3), dtype=np.uint8) for key in ("image", "wrist_image")}
+    state = {"joints": rng.normal(size=6), "gripper": np.float32(0.3)}
+    return {**images, **state, "actions": rng.normal(size=(50, 7)), "task": "open the drawer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "make_row", "relative", "state_dim", "attended"),
+    [
+        ("libero.py:pi0_libero", _libero_row, 6, 8, (True, True, False)),
+        ("libero.py:pi05_libero", _libero_row, 0, 8, (True, True, False)),
+        ("droid.py:pi05_droid_finetune", _droid_row, 0, 8, (True, True, False)),
+        ("droid.py:pi05_full_droid_finetune", _rlds_row, 7, 8, (True, True, False)),
+        ("ur5.py:pi0_ur5_finetune", _ur5_row, 6, 7, (True, True, False)),
+    ],
+)
+def test_rows_of_every_robot_become_model_inputs(name, make_row, relative, state_dim, attended):
+    config, row = load.load(f"experiments/{name}"), make_row(np.random.default_rng(0))
+    config.tokenizer.update(path="small", vocab_size=2000)
+    transforms = build_transforms.build(config)
+    out = transforms.training(None, {})(row)
+    assert out["state"].shape == (32,) and not out["state"][state_dim:].any()
+    assert tuple(out["image_mask"][key] for key in config.model.image_keys) == attended
+    assert {image.shape for image in out["image"].values()} == {(224, 224, 3)}
+    change = row["actions"][:, :relative] - out["actions"][:, :relative]
+    np.testing.assert_allclose(change, np.broadcast_to(out["state"][:relative], change.shape), atol=1e-6)
+    np.testing.assert_allclose(out["actions"][:, relative : row["actions"].shape[1]], row["actions"][:, relative:])
+    back = transforms.inference_output(None)({"state": out["state"], "actions": out["actions"]})
+    np.testing.assert_allclose(back["actions"], row["actions"], atol=1e-6)
+
+    other = transforms.training(None, {})({**row, "task": "close the drawer"})
+    assert (other["tokenized_prompt"] != out["tokenized_prompt"]).any()
+    numbers = {key: value for key, value in row.items() if "image" not in key}
+    np.testing.assert_allclose(build_transforms.statistics(config)(numbers)["state"], out["state"][:state_dim])
+
+
 @pytest.mark.parametrize("name", ["aloha.py:pi0_aloha_pen_uncap", "aloha.py:aloha_reach"])
 def test_statistics_take_tables_as_they_take_rows(name):
     """And the numbers are those that training makes before it normalizes them."""
