@@ -6,6 +6,7 @@ episode; here for each frame that is read, which gives every frame the same dist
 
 import functools
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,9 +140,9 @@ class DroidDataset:
             "task": prompt,
         }
 
-    def read_tables(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def read_tables(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """What is no image and no text of the frames `rows` (int [n]): float32 [n, ...], `actions_is_pad` bool."""
-        at = self._rows[rows]
+        at = self._rows[np.asarray(rows)]
         steps = at[:, None] + self._offsets
         last = self._index.stop[self._index.episode_of(at)][:, None] - 1
         chunk = np.minimum(steps, last)

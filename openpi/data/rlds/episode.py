@@ -41,7 +41,7 @@ class Layout:
             found = info.features.get(path)
             if found is None:
                 raise ValueError(f"dataset {info.folder} has no feature {path!r}; it has {', '.join(info.features)}")
-            if found.kind != kind or found.encoding not in ("none", "", "jpeg", "png", None):
+            if found.kind != kind or found.encoding != "none":
                 raise ValueError(
                     f"dataset {info.folder}: feature {path!r} is a {found.kind} with encoding {found.encoding!r}, and "
                     f"a plain {kind} is expected"

@@ -36,8 +36,14 @@ def open_droid(config: schema.ConfigDict) -> list[tuple[droid.DroidDataset, floa
                 f"config.data.rlds.datasets[{number}] has the fields {', '.join(sorted(entry))}, expected "
                 f"{', '.join(_FIELDS)}"
             )
+        folder = pathlib.Path(rlds.data_dir).expanduser().absolute() / entry["name"] / entry["version"]
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"there is no {folder}: set --config.data.rlds.data_dir to the local folder that holds "
+                f"{entry['name']}/{entry['version']}"
+            )
         dataset = droid.DroidDataset(
-            pathlib.Path(rlds.data_dir).expanduser().absolute() / entry["name"] / entry["version"],
+            folder,
             index_dir(),
             action_horizon=config.model.action_horizon,
             action_space=rlds.action_space,

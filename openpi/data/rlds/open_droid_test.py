@@ -49,7 +49,11 @@ def test_a_filter_may_be_a_url(config, tmp_path):
             "config.data.rlds.data_dir is '': set it to the local folder",
         ),
         (lambda rlds: rlds.update(data_dir="gs://b"), ValueError, "data_dir is 'gs://b': set it to the local folder"),
-        (lambda rlds: rlds.update(data_dir="/nowhere"), FileNotFoundError, "no TFDS dataset in /nowhere/droid/1.0.1"),
+        (
+            lambda rlds: rlds.update(data_dir="/nowhere"),
+            FileNotFoundError,
+            "no /nowhere/droid/1.0.1: set --config.data.rlds.data_dir",
+        ),
         (
             lambda rlds: rlds.update(datasets=({"name": "droid", "version": "1.0.1"},)),
             ValueError,

@@ -99,14 +99,13 @@ def _leaves(node: Any, path: str, file: pathlib.Path) -> Iterator[tuple[str, Fea
         yield from _leaves(inner, path, file)
     elif "text" in node:
         yield path, Feature("text")
+    elif isinstance(node.get("tensor"), dict) and node["tensor"].get("dtype") == "string":
+        yield path, Feature("text", _shape(node["tensor"], path, file))
     else:
         for kind in ("image", "tensor"):
-            if isinstance(node.get(kind), dict):
-                leaf = node[kind]
-                yield (
-                    path,
-                    Feature(kind, _shape(leaf, path, file), str(leaf.get("dtype")), leaf.get("encoding", "none")),
-                )
+            if isinstance(leaf := node.get(kind), dict):
+                encoding = str(leaf.get("encoding") or "none")
+                yield path, Feature(kind, _shape(leaf, path, file), str(leaf.get("dtype")), encoding)
 
 
 def _shape(leaf: dict[str, Any], path: str, file: pathlib.Path) -> tuple[int, ...]:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from openpi.data.rlds import recording, tfds_info
@@ -24,6 +26,14 @@ def test_files_of_other_splits_and_formats_are_left_alone(folder):
     for name in ("droid_101-val.tfrecord-00000-of-00001", "x-train.array_record-00000-of-00002", "notes.txt"):
         (folder / name).write_bytes(b"")
     assert len(tfds_info.load(folder).files) == 2
+
+
+def test_text_may_be_declared_as_a_tensor(folder):
+    described = json.loads((folder / "features.json").read_text())
+    metadata = described["featuresDict"]["features"]["episode_metadata"]["featuresDict"]["features"]
+    metadata["file_path"] = {"tensor": {"shape": {}, "dtype": "string", "encoding": "none"}}
+    (folder / "features.json").write_text(json.dumps(described))
+    assert tfds_info.load(folder).features["episode_metadata/file_path"] == tfds_info.Feature("text")
 
 
 @pytest.mark.parametrize(
