@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from openpi.data.rlds import index, index_part, tfds_info
 
 _VERSION = 1  # of the index's own format
 _SMALL = 1 << 30  # bytes that this process reads alone: starting others takes longer
+_MAX_PROCESSES = 16  # each imports the program that it was started from
 _LOGGER = logging.getLogger("openpi")
 _Job = tuple[pathlib.Path, pathlib.Path, rlds_episode.Layout, int, bool]  # arguments of index_part.write
 
@@ -48,7 +50,7 @@ def open_or_build(
       layout: what is read of it.
       index_dir: for the indices of all datasets.
       check_data: verify the checksums of all contents while reading them.
-      num_processes: None means as many as there are CPUs, or one where little is left to read.
+      num_processes: None means as many as there are CPUs, at most 16, or one where little is left to read.
 
     Raises:
       ValueError: the dataset lacks a feature, or a file is damaged; names file and record.
@@ -90,7 +92,7 @@ def _build(
     with tqdm.tqdm(
         total=total, initial=total - left, desc=text, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
     ) as progress:
-        for path in _run(jobs, processes or (1 if left < _SMALL else os.cpu_count() or 1)):
+        for path in _run(jobs, processes or (1 if left < _SMALL else min(os.cpu_count() or 1, _MAX_PROCESSES))):
             progress.update(sizes[path])
     _merge(info, list(files.values()), folder)
     shutil.rmtree(parts)
@@ -104,9 +106,15 @@ def _run(jobs: Sequence[_Job], processes: int) -> Iterator[pathlib.Path]:
             yield index_part.write(*job)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
-    pool = concurrent.futures.ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context)
+    pool = concurrent.futures.ProcessPoolExecutor(min(processes, len(jobs)), context)
+    # Ctrl-C is for this process: the others, begun here, never see it. They finish their files, which are kept.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        for done in concurrent.futures.as_completed([pool.submit(index_part.write, *job) for job in jobs]):
+        started = [pool.submit(index_part.write, *job) for job in jobs]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        for done in concurrent.futures.as_completed(started):
             yield done.result()
     finally:
         pool.shutdown(cancel_futures=True)
