@@ -9,6 +9,7 @@ the files that it had not read. The fingerprint is of the files' names, sizes an
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import logging
@@ -135,6 +136,8 @@ def _merge(info: tfds_info.Info, parts: Sequence[pathlib.Path], folder: pathlib.
         described = _merge_columns(partial, parts, int(stop[-1]))
         (partial / "texts.json").write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
         partial.rename(folder)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}, while the index was written", str(folder)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -145,25 +148,22 @@ def _part_lengths(part: pathlib.Path) -> np.ndarray:
 
 
 def _merge_columns(folder: pathlib.Path, parts: Sequence[pathlib.Path], total: int) -> dict[str, list]:
-    outs: dict[str, np.memmap] = {}
+    """Written, not mapped: a disk that is full is an error then, and no signal that ends the program."""
     texts: dict[str, int] = {}
     metadata: list[list[str]] = []
-    row = 0
-    for part in parts:
-        with np.load(part, allow_pickle=False) as arrays:
-            described = json.loads(arrays["described"].tobytes())
-            ids = np.array([texts.setdefault(text, len(texts)) for text in described["texts"]], np.int32)
-            metadata += described["metadata"]
-            for key in index_part.COLUMNS:
-                values = ids[arrays[key]] if key == "text" else arrays[key]
-                if key not in outs:
-                    outs[key] = np.lib.format.open_memmap(
-                        folder / f"{key}.npy", mode="w+", dtype=values.dtype, shape=(total, values.shape[1])
-                    )
-                outs[key][row : row + len(values)] = values
-        row += len(values)
-    for out in outs.values():
-        out.flush()
+    with contextlib.ExitStack() as stack:
+        outs = {key: stack.enter_context((folder / f"{key}.npy").open("wb")) for key in index_part.COLUMNS}
+        for number, part in enumerate(parts):
+            with np.load(part, allow_pickle=False) as arrays:
+                described = json.loads(arrays["described"].tobytes())
+                ids = np.array([texts.setdefault(text, len(texts)) for text in described["texts"]], np.int32)
+                metadata += described["metadata"]
+                for key, out in outs.items():
+                    values = ids[arrays[key]] if key == "text" else arrays[key]
+                    if number == 0:
+                        header = np.lib.format.header_data_from_array_1_0(values)
+                        np.lib.format.write_array_header_1_0(out, header | {"shape": (total, values.shape[1])})
+                    out.write(np.ascontiguousarray(values).data)
     return {"texts": list(texts), "metadata": metadata}
 
 

@@ -1,5 +1,6 @@
 import os
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -122,6 +123,22 @@ def test_a_dataset_without_steps_is_told(tmp_path):
     folder = recording.write(tmp_path / "droid/1.0.1", [recording.droid_episode(0, 0)], num_files=1)
     with pytest.raises(ValueError, match="droid/1.0.1 has no steps"):
         build(folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("limit", [1000, 20_000])  # bytes of a file: too few for a part, and for the whole
+def test_a_disk_that_is_full_is_told_and_nothing_is_poisoned(tmp_path, limit):
+    episodes = [recording.droid_episode(i, 100) for i in range(3)]
+    folder = recording.write(tmp_path / "droid/1.0.1", episodes, num_files=3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(OSError, match="File too large, while the index was written: '.*/cache/droid-1.0.1-"):
+            build(folder, tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    left = [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert len(left) == (1 if limit == 1000 else 4) and not any(name.startswith(".") for name in left)
+    assert len(build(folder, tmp_path / "cache")) == 300
 
 
 def test_a_file_that_became_shorter_is_told(folder, tmp_path):

@@ -58,6 +58,8 @@ def write(
             out.flush()
             os.fsync(out.fileno())
         partial.replace(part)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}, while the index was written", str(part)) from None
     finally:
         partial.unlink(missing_ok=True)
     return path
