@@ -46,6 +46,12 @@ class Layout:
                     f"dataset {info.folder}: feature {path!r} is a {found.kind} with encoding {found.encoding!r}, and "
                     f"a plain {kind} is expected"
                 )
+        for name in self.images:
+            shape = info.features[STEPS + name].shape
+            if len(shape) != 3 or shape[2] not in (-1, 3):
+                raise ValueError(
+                    f"dataset {info.folder}: feature {STEPS + name!r} has shape {list(shape)}, expected [H, W, 3]"
+                )
         for name, width in self.tables:
             shape = info.features[STEPS + name].shape
             if math.prod(shape) != width:

@@ -65,6 +65,7 @@ def test_what_disagrees_is_named(path, value, message):
         ("steps/observation/joint_position", ("tensor", (6,)), r"has shape \[6\], expected \[7\]"),
         ("steps/observation/joint_position", ("text",), "is a text with encoding 'none', and a plain tensor"),
         ("steps/observation/joint_position", ("tensor", (7,), "float64", "zlib"), "with encoding 'zlib'"),
+        ("steps/observation/wrist_image_left", ("image", (9, 9, 1)), r"has shape \[9, 9, 1\], expected \[H, W, 3\]"),
         ("steps/observation/wrist_image_left", ("tensor", (7,)), "is a tensor .*, and a plain image is expected"),
     ],
 )

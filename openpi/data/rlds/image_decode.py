@@ -11,14 +11,16 @@ def decode(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
     Args:
       data: a JPEG or PNG file.
-      shape: the (H, W, 3) that it must have.
+      shape: the (H, W, 3) that it must have; -1 allows any size.
 
     Raises:
       ValueError: it cannot be decoded, or has another size.
     """
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            if (image.height, image.width, 3) != shape:
+            if any(
+                size not in (-1, actual) for size, actual in zip(shape, (image.height, image.width, 3), strict=True)
+            ):
                 raise ValueError(f"has {image.height}x{image.width} pixels, and {shape[0]}x{shape[1]} are declared")
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:

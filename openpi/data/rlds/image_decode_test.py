@@ -13,6 +13,10 @@ def test_png_is_exact_and_jpeg_is_near():
     assert np.abs(decoded - flat).max() <= 4
 
 
+def test_any_size_where_none_is_declared():
+    assert image_decode.decode(recording.encode(IMAGE), (-1, 8, 3)).shape == IMAGE.shape
+
+
 def test_grey_becomes_rgb():
     grey = image_decode.decode(recording.encode(IMAGE[..., 0], "PNG"), (6, 8, 3))
     np.testing.assert_array_equal(grey, np.repeat(IMAGE[..., :1], 3, axis=2))
