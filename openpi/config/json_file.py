@@ -43,11 +43,7 @@ def _model_of(values: dict) -> schema.ConfigDict:
 def _upgrade(values: dict) -> dict:
     """The values with a robot's description, where a file of before there were any has `"robot": "aloha"` and two flags."""
     data = values.get("data")
-    if (
-        not isinstance(data, dict)
-        or isinstance(data.get("robot", "aloha"), dict)
-        or data.get("robot", "aloha") != "aloha"
-    ):
+    if not isinstance(data, dict) or data.get("robot", "aloha") != "aloha":
         return values
     former = {"adapt_to_pi": "adapt_to_pi", "delta": "use_delta_joint_actions"}
     robot = robots.aloha(**{name: bool(data.get(field, True)) for name, field in former.items()})
@@ -55,6 +51,8 @@ def _upgrade(values: dict) -> dict:
     return {**values, "data": {**kept, "robot": robot.to_dict()}}
 
 
+# What older files have and nothing needs any more.
+_GONE = ("data.cache_frames",)
 # Free-form fields: their keys are the user's.
 _OPEN = ("data.repack", "policy_metadata")
 
@@ -63,6 +61,8 @@ def _fill(config: schema.ConfigDict, values: dict, prefix: str, path: pathlib.Pa
     for key, value in values.items():
         field = f"{prefix}{key}"
         if key not in config:
+            if field in _GONE:
+                continue
             raise ValueError(f"{path}: unknown field {field!r}; it was written by another version of openpi")
         if field in _OPEN:
             config[key] = schema.ConfigDict(value)

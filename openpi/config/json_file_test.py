@@ -50,7 +50,9 @@ def test_every_robot_comes_back(tmp_path, model):
     ],
 )
 def test_a_robot_by_name_as_files_once_had_it_becomes_its_description(tmp_path, former, robot):
-    (tmp_path / "config.json").write_text(json.dumps({"name": "old", "data": {**former, "repo_id": "mine"}}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"name": "old", "data": {**former, "cache_frames": True, "repo_id": "mine"}})
+    )
     config = json_file.load(tmp_path / "config.json")
     assert config.data.robot.to_dict() == robot.to_dict() and config.data.repo_id == "mine"
 

@@ -77,6 +77,10 @@ def validate(config: schema.ConfigDict) -> None:
 
 
 def _check_robot(config: schema.ConfigDict) -> None:
+    if "robot" in config.policy_metadata:
+        raise ValueError(
+            "config.policy_metadata.robot is not yours to set: clients get config.data.robot under that name"
+        )
     robot, model = robot_description.from_dict(config.data.robot.to_dict(), "config.data.robot"), config.model
     images = [camera.image for camera in robot.cameras]
     if unknown := [key for key in model.image_keys if key not in images]:

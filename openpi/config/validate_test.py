@@ -77,6 +77,14 @@ def test_pi0_fast_learns_without_noise():
         validate.validate(config)
 
 
+def test_the_metadata_of_the_robot_is_its_description():
+    config = load.load("experiments/aloha.py").copy_and_resolve_references()
+    with config.unlocked():
+        config.policy_metadata = {"robot": "mine"}
+    with pytest.raises(ValueError, match="config.policy_metadata.robot is not yours to set: clients get config.data.r"):
+        validate.validate(config)
+
+
 def test_shares_of_rlds_datasets_sum_to_one():
     config = load.load("experiments/aloha.py").copy_and_resolve_references()
     config.data.kind = "droid_rlds"
