@@ -14,6 +14,7 @@ Problems = dict[int, Exception]  # place among the episodes -> what is wrong wit
 Columns = dict[str, np.ndarray]
 
 _KINDS = {"b": "b", "i": "biu", "u": "biu", "f": "biuf"}  # numpy kind of a feature -> kinds it may be stored as
+_AT_ONCE = 256  # tables
 TEXT = np.dtypes.StringDType()  # no Python object a row
 
 
@@ -23,41 +24,55 @@ def load(features: Mapping[str, lerobot_info.Feature], episodes: lerobot_episode
     Returns:
       (The columns over the rows of the episodes that have no problem; the problems.)
     """
-    problems: Problems = {}
-    tables: list[tuple[int, pa.Table]] = []  # by file, in the order of the rows
+    batch = _Batch(features, episodes)
     for file, of_file in _by_file(episodes):
         try:
-            tables.append((file, _read(file, of_file, list(features), episodes)))
+            batch.add(file, _read(file, of_file, list(features), episodes))
         except (ValueError, FileNotFoundError) as error:
-            problems |= dict.fromkeys(of_file, error)
-    parts: list[Columns] = []
-    for _, run in itertools.groupby(tables, _Schemas()):
-        alike = list(run)
+            batch.problems |= dict.fromkeys(of_file, error)
+    return batch.finish(), batch.problems
+
+
+class _Batch:
+    """Converts tables as they come, some hundred small ones at once, so that none is held for long."""
+
+    def __init__(self, features: Mapping[str, lerobot_info.Feature], episodes: lerobot_episodes.Episodes) -> None:
+        self._features, self._episodes = features, episodes
+        self._tables: list[tuple[int, pa.Table]] = []  # (file, its table), all with the same types of columns
+        self._parts: dict[str, list[np.ndarray]] = {key: [] for key in features}
+        self.problems: Problems = {}
+
+    def add(self, file: int, table: pa.Table) -> None:
+        """Takes the table of the next file."""
+        if len(self._tables) == _AT_ONCE or (self._tables and not table.schema.equals(self._tables[0][1].schema)):
+            self._flush()
+        self._tables.append((file, table))
+
+    def finish(self) -> Columns:
+        """The columns of all tables in which nothing is wrong; none where there is no such table."""
+        self._flush()
+        return {key: _join(self._parts.pop(key)) for key in self._features} if any(self._parts.values()) else {}
+
+    def _flush(self) -> None:
+        tables, self._tables = self._tables, []
+        if not tables:
+            return
         try:
-            parts.append(_convert(pa.concat_tables([table for _, table in alike]), features))
+            self._keep(pa.concat_tables([table for _, table in tables]))
         except ValueError:  # which of them is it?
-            for file, table in alike:
+            for file, table in tables:
                 try:
-                    parts.append(_convert(table, features))
+                    self._keep(table)
                 except ValueError as error:
-                    where = _where(np.flatnonzero(episodes.file == file), episodes)
-                    wrong = ValueError(f"{episodes.files[file]} ({where}): {error}: {json_text.AGAIN}")
-                    problems |= dict.fromkeys(map(int, np.flatnonzero(episodes.file == file)), wrong)
-    columns = {key: _join([part[key] for part in parts]) for key in features} if parts else {}
-    return columns, problems
+                    of_file = np.flatnonzero(self._episodes.file == file).tolist()
+                    text = (
+                        f"{self._episodes.files[file]} ({_where(of_file, self._episodes)}): {error}: {json_text.AGAIN}"
+                    )
+                    self.problems |= dict.fromkeys(of_file, ValueError(text))
 
-
-class _Schemas:
-    """The key that `groupby` gets: the same number for neighbours whose columns have the same types."""
-
-    def __init__(self) -> None:
-        self._number, self._schema = 0, None
-
-    def __call__(self, item: tuple[int, pa.Table]) -> int:
-        schema = item[1].schema
-        if self._schema is None or not schema.equals(self._schema):
-            self._number, self._schema = self._number + 1, schema
-        return self._number
+    def _keep(self, table: pa.Table) -> None:
+        for key, values in _convert(table, self._features).items():
+            self._parts[key].append(values)
 
 
 def _by_file(episodes: lerobot_episodes.Episodes) -> list[tuple[int, list[int]]]:
@@ -66,7 +81,7 @@ def _by_file(episodes: lerobot_episodes.Episodes) -> list[tuple[int, list[int]]]
     return [(int(episodes.file[first]), list(range(first, last))) for first, last in itertools.pairwise(edges)]
 
 
-def _where(of_file: Sequence[int] | np.ndarray, episodes: lerobot_episodes.Episodes) -> str:
+def _where(of_file: Sequence[int], episodes: lerobot_episodes.Episodes) -> str:
     first, last = episodes.index[of_file[0]], episodes.index[of_file[-1]]
     return f"episode {first}" if first == last else f"episodes {first} to {last}"
 

@@ -157,6 +157,11 @@ class LeRobotDataset:
             )
         return self._frames.frames(key, rows)
 
+    @property
+    def decoded(self) -> bool:
+        """Whether its images need no decoding any more."""
+        return getattr(self._frames, "decoded", False)
+
     def with_frames(self, source: frame_sources.FrameSource) -> Self:
         """The same dataset with its images from elsewhere."""
         out = copy.copy(self)
