@@ -1,44 +1,61 @@
 """A dataset and a transform → batches in an order that the seed decides, through Grain."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import grain
+import numpy as np
 from absl import flags
 
-from openpi.data import collate
+from openpi.data import collate, fingerprint, order, position
+from openpi.data import dataset as dataset_lib
 
 Sample = dict[str, Any]
+Transform = Callable[[Sample], Sample]
 
-
-class Dataset(Protocol):
-    """Random access to samples."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
+AUTOMATIC = -1  # as many threads as measured best
 
 
 class Loader(Iterator[Sample]):
     """Batches: nested dicts of numpy arrays `[B, ...]`. Close it when done (or use it in a `with`)."""
 
-    def __init__(self, iterator: grain.DatasetIterator) -> None:
-        self._iterator = iterator
+    def __init__(self, iterate: Callable[[int], grain.DatasetIterator], facts: dict[str, Any]) -> None:
+        """Args:
+        iterate: the batches from one with a given number on.
+        facts: what their order follows from.
+        """
+        self._iterate, self._facts = iterate, facts
+        self._next = 0
+        self._iterator: grain.DatasetIterator | None = None
 
     def __next__(self) -> Sample:
-        return next(self._iterator)
+        if self._iterator is None:
+            self._iterator = self._iterate(self._next)
+        batch = next(self._iterator)
+        self._next += 1
+        return batch
 
     def get_state(self) -> dict[str, Any]:
-        """The position, as JSON can hold it: the state of a loader that gives next what this one would."""
-        return self._iterator.get_state()
+        """The position, as JSON can hold it; see `position`."""
+        return position.save(self._next, self._facts)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Moves to a position that `get_state` of a loader with the same arguments returned."""
-        self._iterator.set_state(state)
+        """Moves to a position that `get_state` returned, whatever the number of processes, threads and workers was.
+
+        Raises:
+          ValueError: it is a position in other data, or in another order.
+        """
+        next_batch = position.load(state, self._facts)
+        self.close()
+        self._next = next_batch
 
     def close(self) -> None:
         """Stops reading ahead. (Left open, Grain prints tracebacks when the interpreter exits.)"""
-        self._iterator.close()
+        if self._iterator is not None:
+            self._iterator.close()
+        self._iterator = None
 
     def __enter__(self) -> Self:
         return self
@@ -48,54 +65,133 @@ class Loader(Iterator[Sample]):
 
 
 def create_loader(
-    dataset: Dataset,
-    transform: Callable[[Sample], Sample],
+    dataset: dataset_lib.Dataset,
+    transform: Transform,
     *,
     batch_size: int,
     seed: int,
     shuffle: bool = True,
     num_epochs: int | None = None,
-    num_threads: int = 2,
+    num_threads: int = AUTOMATIC,
     read_ahead: int | None = None,
     num_workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> Loader:
-    """Reads `dataset` in an order that depends on `seed` alone, whatever the number of threads or processes.
+    """Reads `dataset` in an order that depends on its length (a mixture's weights) and `seed` alone.
 
-    Epochs follow one another without a seam, each with an order of its own: a batch may hold samples of two. Samples are
-    dropped at the very end only, where they fill no batch.
+    The batches of all processes together are the same whatever the number of processes, threads or workers: process p of P
+    reads the rows [p * B / P, (p + 1) * B / P) of each. So training may go on with more processes, or fewer. Epochs follow
+    one another without a seam, each with an order of its own: a batch may hold samples of two.
 
     Args:
-      dataset: random access; must be picklable when `num_workers` > 0.
+      dataset: random access; must be picklable when `num_workers` > 0. One with `parts` is a mixture, drawn from by
+        weight; one with `sample` draws at random, and the same again whenever a position is read.
       transform: applied to every sample; must leave numbers and arrays only, of the same shapes for all samples.
-      batch_size: samples a batch.
+      batch_size: `B`, samples of a batch of all processes together.
       seed: of the order.
       shuffle: False reads in the dataset's order.
-      num_epochs: None repeats for ever.
-      num_threads: threads that read and transform batches ahead, one batch each. They help where video is decoded; with
-        a frame cache 0 (reading when asked) is fastest, since a `prefetch.Prefetcher` beside it reads ahead already.
-      read_ahead: batches that are read ahead (by each process, if there are any); None means one more than the threads
+      num_epochs: None repeats for ever. Samples that fill no batch are dropped at the very end. Not of a mixture.
+      num_threads: threads that read and transform batches ahead, one batch each; 0 reads when asked. AUTOMATIC: one a
+        processor, or one alone where the dataset's `decoded` says that its images need no decoding.
+      read_ahead: batches that are read ahead (by each worker, if there are any); None means one more than the threads
         are busy with.
-      num_workers: processes. They take seconds to start and copy every batch, so threads are faster unless the
-        transform itself costs milliseconds of Python.
+      num_workers: further processes of this one. They take seconds to start and copy every batch, so threads are faster
+        unless the transform itself costs milliseconds of Python.
+      process_index: `p`.
+      process_count: `P`.
 
     Raises:
-      ValueError: the dataset has fewer samples than a batch.
+      ValueError: the dataset has fewer samples than a batch, or the processes cannot share a batch.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, and must be at least 1")
+    if not 0 <= process_index < process_count:
+        raise ValueError(f"process_index is {process_index}, and there are {process_count} processes")
+    if batch_size % process_count:
+        raise ValueError(
+            f"config.batch_size={batch_size} must be a multiple of the number of processes, {process_count}"
+        )
     if len(dataset) < batch_size:
         raise ValueError(
             f"the dataset has {len(dataset)} samples, fewer than a batch of {batch_size}: lower config.batch_size, "
             "or record more"
         )
-    source = grain.MapDataset.source(dataset).seed(seed)
-    ordered = source.shuffle() if shuffle else source
-    batches = ordered.repeat(num_epochs).map(transform).batch(batch_size, drop_remainder=True, batch_fn=collate.collate)
-    ahead = num_threads + 1 if read_ahead is None else read_ahead
-    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=ahead if num_threads else 0)
-    stream = batches.to_iter_dataset(options)
-    if num_workers:
-        if not flags.FLAGS.is_parsed():  # Grain's processes read flags, which only programs built on absl parse
-            flags.FLAGS.mark_as_parsed()
-        stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))
-    return Loader(iter(stream))
+    parts: list[tuple[Any, float]] = getattr(dataset, "parts", [(dataset, 1.0)])
+    if len(parts) > 1 and num_epochs is not None:
+        raise ValueError(f"num_epochs is {num_epochs}: a mixture has no epochs, its datasets end at different times")
+    local = batch_size // process_count
+    read = _Batches(
+        [part for part, _ in parts],
+        transform,
+        order.Order([len(part) for part, _ in parts], [weight for _, weight in parts], seed=seed, shuffle=shuffle),
+        stride=batch_size,
+        places=range(process_index * local, (process_index + 1) * local),
+        seed=seed,
+    )
+    stop = sys.maxsize if num_epochs is None else len(dataset) * num_epochs // batch_size
+    threads = automatic_threads(dataset) if num_threads == AUTOMATIC else num_threads
+    ahead = threads + 1 if read_ahead is None else read_ahead
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
+    if (
+        num_workers and not flags.FLAGS.is_parsed()
+    ):  # Grain's workers read flags, which only programs built on absl parse
+        flags.FLAGS.mark_as_parsed()
+
+    def iterate(start: int) -> grain.DatasetIterator:
+        stream = grain.MapDataset.range(min(start, stop), stop).map(read).to_iter_dataset(options)
+        if num_workers:
+            stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))
+        return iter(stream)
+
+    facts = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "shuffle": shuffle,
+        "datasets": [_identity(*part) for part in parts],
+    }
+    return Loader(iterate, facts)
+
+
+def automatic_threads(dataset: dataset_lib.Dataset) -> int:
+    """The threads that read a dataset best: decoding takes all processors, mapped memory is copied by one."""
+    parts: list[tuple[Any, float]] = getattr(dataset, "parts", [(dataset, 1.0)])
+    return 1 if all(getattr(part, "decoded", False) for part, _ in parts) else os.cpu_count() or 1
+
+
+class _Batches:
+    """Number of a batch → this process's part of it."""
+
+    def __init__(
+        self,
+        datasets: list[Any],
+        transform: Transform,
+        sequence: order.Order,
+        *,
+        stride: int,
+        places: range,
+        seed: int,
+    ) -> None:
+        self._datasets, self._transform, self._order = datasets, transform, sequence
+        self._sampled = [isinstance(dataset, dataset_lib.Sampled) for dataset in datasets]
+        self._stride, self._places, self._seed = stride, places, seed
+
+    def __call__(self, number: int) -> Sample:
+        first = number * self._stride
+        return collate.collate([self._transform(self._read(first + place)) for place in self._places])
+
+    def _read(self, at: int) -> Sample:
+        number, row = self._order[at]
+        dataset = self._datasets[number]
+        if self._sampled[number]:
+            return dataset.sample(row, np.random.default_rng((self._seed, at)))
+        return dataset[row]
+
+
+def _identity(dataset: Any, weight: float) -> dict[str, Any]:
+    recorded = hasattr(dataset, "read_tables")
+    return {
+        "frames": len(dataset),
+        "fingerprint": fingerprint.fingerprint(dataset) if recorded else None,
+        "weight": weight,
+    }

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -118,3 +119,10 @@ def test_reads_a_recorded_dataset(tmp_path):
             for i, n in enumerate(batch["index"]):
                 np.testing.assert_array_equal(batch["actions"][i, 0], recording.frame(int(n))[recording.ACTION])
                 assert abs(batch["image"][i, 2].mean() - (37 * n) % 256) < 3
+
+
+def test_decoding_takes_all_processors_and_mapped_memory_one_thread():
+    dataset = Numbers(10)
+    assert loader.automatic_threads(dataset) == os.cpu_count()
+    dataset.decoded = True
+    assert loader.automatic_threads(dataset) == 1
