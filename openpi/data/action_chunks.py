@@ -1,26 +1,19 @@
 """The action chunks of a dataset, normalized as a model is trained on them."""
 
-import sys
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-import tqdm
 
-from openpi.data.lerobot import reader
+from openpi.data import dataset as dataset_lib
+from openpi.data import table_blocks
 
 
 def read(
-    dataset: reader.LeRobotDataset,
-    transform: Callable[[dict[str, Any]], dict[str, Any]],
-    *,
-    max_chunks: int | None = None,
+    dataset: dataset_lib.Recorded, transform: table_blocks.Transform, *, max_chunks: int | None = None
 ) -> np.ndarray:
     """Reads the chunk that begins at each frame. No image is decoded; a bar is shown on a terminal.
 
     Args:
-      dataset: with the `delta_timestamps` of training.
-      transform: repack, robot inputs and normalization.
+      dataset: with the `delta_timestamps` of training, or a mixture of such: then of all of its datasets.
+      transform: repack, robot inputs and normalization, of tables: rows stacked, [n, ...].
       max_chunks: read so many only, chosen at random with a fixed seed; None means all.
 
     Returns:
@@ -29,19 +22,10 @@ def read(
     Raises:
       ValueError: the transform gives no `actions`, or they hold a value that is not finite.
     """
-    rows = np.arange(len(dataset))
-    if max_chunks is not None and max_chunks < len(rows):
-        rows = np.sort(np.random.default_rng(0).choice(rows, max_chunks, replace=False))
-    frames = dataset.without_images()
+    rows = table_blocks.choose(len(dataset), max_chunks)
     chunks = []
-    for row in tqdm.tqdm(rows, desc="read", unit="chunk", disable=not sys.stderr.isatty()):
-        sample = transform(frames[int(row)])
-        if "actions" not in sample:
-            raise ValueError(
-                f"the data transforms give no 'actions', only {sorted(sample)}: correct config.data.repack"
-            )
-        chunk = np.asarray(sample["actions"], np.float32)
-        if not np.isfinite(chunk).all():
-            raise ValueError(f"'actions' of frame {row} hold a value that is not finite: correct the dataset")
-        chunks.append(chunk)
-    return np.stack(chunks)
+    with table_blocks.progress("read", "chunk", len(rows)) as bar:
+        for block in table_blocks.read(dataset, rows, transform, ("actions",)):
+            chunks.append(block["actions"].astype(np.float32))
+            bar.update(len(chunks[-1]))
+    return np.concatenate(chunks)

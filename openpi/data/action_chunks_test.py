@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from openpi.data import action_chunks
+from openpi.data import action_chunks, mixture
 from openpi.data.lerobot import reader, recording
 
 
@@ -14,9 +14,9 @@ def dataset(tmp_path_factory):
     return reader.LeRobotDataset(root, delta_timestamps={recording.ACTION: [0.0, 0.1, 0.2]})
 
 
-def transform(item):
-    assert item[recording.CAMERA].shape == (3, 1, 1)  # nothing was decoded
-    return {"actions": item[recording.ACTION] / 10, "state": item[recording.STATE]}
+def transform(tables):
+    assert recording.CAMERA not in tables  # nothing is decoded
+    return {"actions": tables[recording.ACTION] / 10, "state": tables[recording.STATE]}
 
 
 def test_a_chunk_a_frame_that_stays_in_its_episode(dataset):
@@ -37,19 +37,24 @@ def test_fewer_chunks_are_a_fixed_random_choice(dataset):
     assert rows == sorted(set(rows)) != list(range(5))
 
 
+def test_a_mixture_gives_those_of_all_its_datasets(dataset):
+    got = action_chunks.read(mixture.Mixture([(dataset, 1), (dataset, 5)]), transform)
+    np.testing.assert_array_equal(got, np.tile(action_chunks.read(dataset, transform), (2, 1, 1)))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda sample: {"action": sample["actions"]}, r"give no 'actions', only \['action'\]: correct config\.data"),
         (
             lambda sample: sample | {"actions": sample["actions"] * np.nan},
-            "'actions' of frame 0 hold a value that is not",
+            r"'actions' of frame 0 \(episode 0\) holds a value that is not",
         ),
     ],
 )
 def test_wrong_data_is_one_clear_line(dataset, change, message):
     with pytest.raises(ValueError, match=message):
-        action_chunks.read(dataset, lambda item: change(transform(item)))
+        action_chunks.read(dataset, lambda tables: change(transform(tables)))
 
 
 def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):

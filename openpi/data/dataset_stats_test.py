@@ -5,34 +5,37 @@ import sys
 import numpy as np
 import pytest
 
-from openpi.data import dataset_stats
+from openpi.data import dataset_stats, mixture
+from openpi.data.lerobot import info as lerobot_info
 from openpi.data.lerobot import reader, recording
+from openpi.normalization import running_stats
 
 LENGTHS = (40, 25, 60)
+CHUNK = {recording.ACTION: [0.0, 0.1, 0.2]}
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = recording.record(tmp_path_factory.mktemp("data") / "d", LENGTHS)
+@pytest.fixture(scope="module", params=[lerobot_info.V21, lerobot_info.V30])
+def dataset(request, tmp_path_factory):
+    root = recording.record(tmp_path_factory.mktemp("data") / "d", LENGTHS, version=request.param)
     shutil.rmtree(root / "videos")  # statistics must not need them
-    return root
+    return reader.LeRobotDataset(root, delta_timestamps=CHUNK, check_videos=False)
 
 
 @pytest.fixture(scope="module")
-def dataset(root):
-    return reader.LeRobotDataset(root, delta_timestamps={recording.ACTION: [0.0, 0.1, 0.2]})
+def short(tmp_path_factory):
+    return reader.LeRobotDataset(recording.record(tmp_path_factory.mktemp("data") / "s", (8,)), delta_timestamps=CHUNK)
 
 
-def transform(item):
+def transform(tables):
     """Deltas in place, as a robot's transforms compute them."""
-    item[recording.ACTION] -= item[recording.STATE]
-    assert item[recording.CAMERA].shape == (3, 1, 1)
-    return {"state": item[recording.STATE], "actions": item[recording.ACTION], "image": item[recording.CAMERA]}
+    tables[recording.ACTION] -= tables[recording.STATE][:, None]
+    assert recording.CAMERA not in tables and "note" not in tables
+    return {"state": tables[recording.STATE], "actions": tables[recording.ACTION]}
 
 
-def expected():
+def expected(lengths=LENGTHS):
     states, actions, n = [], [], 0
-    for length in LENGTHS:
+    for length in lengths:
         frames = [recording.frame(n + i) for i in range(length)]
         states += [frame[recording.STATE] for frame in frames]
         actions += [
@@ -43,64 +46,74 @@ def expected():
     return np.array(states, np.float64), np.array(actions, np.float64).reshape(-1, 3)
 
 
+def check(found, samples):
+    np.testing.assert_allclose(found.mean, samples.mean(0), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.std, samples.std(0), rtol=1e-6, atol=1e-9)
+    ordered, n = np.sort(samples, axis=0), len(samples)
+    for got, place in (
+        (found.minimum, 1),
+        (found.q01, -(-n // 100)),
+        (found.q99, -(-n * 99 // 100)),
+        (found.maximum, n),
+    ):
+        np.testing.assert_array_equal(got, ordered[place - 1])
+
+
 def test_every_step_of_every_chunk_counts(dataset):
-    stats = dataset_stats.compute_norm_stats(dataset, transform)
-    for key, values in zip(("state", "actions"), expected(), strict=True):
-        np.testing.assert_allclose(stats[key].mean, values.mean(0), rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(stats[key].std, values.std(0), rtol=1e-6, atol=1e-9)
-        span = values.max(0) - values.min(0)
-        for q, got in ((0.01, stats[key].q01), (0.99, stats[key].q99)):
-            # quantiles come from 5000 bins
-            exact = np.quantile(values, q, axis=0, method="inverted_cdf")
-            np.testing.assert_allclose((got - exact) / span, 0, atol=2 / 5000)
+    found = dataset_stats.measure(dataset, transform)
+    for key, samples in zip(("state", "actions"), expected(), strict=True):
+        check(found[key], samples)
+        assert found[key].count == len(samples)
 
 
-def test_a_dimension_that_hardly_varies_is_not_scaled(dataset):
-    def narrow(item):
-        return {"state": np.array([5.0, item[recording.STATE][1], 3.0 + 1e-4 * item[recording.STATE][1]])}
-
-    plain = dataset_stats.compute_norm_stats(dataset, narrow, keys=("state",))["state"]
-    stats = dataset_stats.compute_norm_stats(dataset, narrow, keys=("state",), min_std=1e-2)["state"]
-    assert plain.std[0] < 1e-6 and 1e-5 < plain.std[2] < 1e-3
-    np.testing.assert_array_equal(stats.std, [1.0, plain.std[1], 1.0])
-    np.testing.assert_array_equal(stats.mean, plain.mean)
-    np.testing.assert_allclose(stats.q01, [4.0, plain.q01[1], stats.mean[2] - 1])
-    np.testing.assert_allclose(stats.q99, [6.0, plain.q99[1], stats.mean[2] + 1])
+def test_datasets_of_a_mixture_count_by_their_weights(dataset, short):
+    found = dataset_stats.measure(mixture.Mixture([(dataset, 1), (short, 3)]), transform)
+    for key, long, small in zip(("state", "actions"), expected(), expected((8,)), strict=True):
+        check(found[key], np.concatenate([np.repeat(long, 8, axis=0), np.repeat(small, 3 * 125, axis=0)]))
 
 
 def test_fewer_frames_are_a_fixed_random_choice(dataset):
     seen = []
 
-    def remember(item):
-        seen.append(int(item["index"]))
-        return transform(item)
+    def remember(tables):
+        seen.append(tables["index"].tolist())
+        return transform(tables)
 
-    first = dataset_stats.compute_norm_stats(dataset, remember, max_frames=30)
-    second = dataset_stats.compute_norm_stats(dataset, remember, max_frames=30)
-    assert seen[:30] == seen[30:] and len(set(seen)) == 30 and max(seen) > 60
+    first, second = (dataset_stats.measure(dataset, remember, max_frames=30) for _ in range(2))
+    assert all(rows == seen[0] for rows in seen) and len(set(seen[0])) == 30 and max(seen[0]) > 60
     np.testing.assert_array_equal(first["state"].mean, second["state"].mean)
-    assert len(seen) == 60
+    assert first["actions"].count == 90
 
 
-@pytest.mark.parametrize(
-    ("keys", "change", "message"),
-    [
-        (
-            ("state", "action"),
-            0.0,
-            r"give no 'action', only \['actions', 'image', 'state'\]: correct config\.data\.repack",
-        ),
-        (("state",), np.nan, "'state' of frame 77 holds a value that is not finite"),
-        (("state",), np.inf, "'state' of frame 77 holds a value that is not finite"),
-    ],
-)
-def test_wrong_data_is_one_clear_line(dataset, keys, change, message):
-    def wrong(item):
-        item[recording.STATE][1] += change if item["index"] == 77 else 0
-        return transform(item)
+def test_as_published_drops_the_last_partial_batch(dataset):
+    """Batches of 50 of 125 frames in float32, in order, each as the published estimator takes it."""
+    found = dataset_stats.measure_as_published(dataset, transform, batch_size=50)
+    for key, samples in zip(("state", "actions"), expected(), strict=True):
+        running = running_stats.RunningStats()
+        for batch in np.split(samples.astype(np.float32).reshape(125, -1, 3)[:100], 2):
+            running.update(batch)
+        for field, value in vars(running.get_statistics()).items():
+            np.testing.assert_array_equal(getattr(found[key], field), value, strict=True)
+        assert found[key].count == running.count and found[key].mean.dtype == np.float32
 
-    with pytest.raises(ValueError, match=message):
-        dataset_stats.compute_norm_stats(dataset, wrong, keys=keys)
+
+def test_as_published_with_fewer_frames(dataset):
+    found = dataset_stats.measure_as_published(dataset, transform, batch_size=20, max_frames=50)
+    assert found["state"].count == 40
+    assert found["state"].maximum[0] > 60  # shuffled
+
+
+def test_as_published_is_not_for_everything(dataset, short):
+    with pytest.raises(ValueError, match="batch_size=9 frames are to be measured"):
+        dataset_stats.measure_as_published(short, transform, batch_size=9)
+    with pytest.raises(ValueError, match="knows no mixtures"):
+        dataset_stats.measure_as_published(mixture.Mixture([(dataset, 1), (short, 1)]), transform, batch_size=4)
+
+
+def test_one_frame_has_no_spread(tmp_path):
+    single = reader.LeRobotDataset(recording.record(tmp_path / "d", (1,)), delta_timestamps=CHUNK)
+    with pytest.raises(ValueError, match="need at least 2 frames, got 1"):
+        dataset_stats.measure(single, transform)
 
 
 def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):
@@ -110,5 +123,8 @@ def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):
 
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        dataset_stats.compute_norm_stats(dataset, transform)
-        assert ("norm stats" in stream.getvalue()) == shown
+        dataset_stats.measure(dataset, transform)
+        dataset_stats.measure_as_published(dataset, transform, batch_size=4)
+        assert all(
+            (text in stream.getvalue()) == shown for text in ("norm stats, reading 2: 100%", "as published: 100%")
+        )

@@ -2,20 +2,27 @@
 
     bazel run //openpi/norm_stats -- --config=experiments/aloha.py
 
-Measures the states and actions of every frame as the model will see them (a dataset of the simulation is recorded first
-if it is not there; no video is decoded), prints a table and writes <assets_dir>/<asset_id>/norm_stats.json, replacing the
-file that is there. Training reads that file, and every checkpoint carries a copy.
+Measures the states and actions of every frame as the model will see them, all steps of its action chunk counted, from the
+tables alone (no video is decoded; a dataset of the simulation is recorded first if it is not there). Prints a table with
+what looks wrong, and writes <assets_dir>/<asset_id>/norm_stats.json, replacing the file that is there, with a record of
+what it was computed from beside it. Training reads that file, and every checkpoint carries a copy.
+
+Quantiles are exact. --published_estimator repeats the published script's arithmetic instead, to the last bit: float32, 5000
+bins, whole batches of config.batch_size only, no config.data.min_std. //openpi/norm_stats:lint looks closer.
 """
 
 from absl import flags
 
-from openpi.config import app, schema
-from openpi.norm_stats import table
-from openpi.normalization import norm_stats
-from openpi.trainer import data_source, norm_stats_source
+from openpi.config import app, build_transforms, schema
+from openpi.data import dataset_stats
+from openpi.norm_stats import report
+from openpi.trainer import norm_stats_source
 
 _MAX_FRAMES = flags.DEFINE_integer(
-    "max_frames", None, "Measure this many frames, chosen at random, instead of all of them.", lower_bound=1
+    "max_frames", None, "Measure this many frames, chosen at random, instead of all of them.", lower_bound=2
+)
+_PUBLISHED = flags.DEFINE_bool(
+    "published_estimator", False, "Compute as the published script does, with its approximate quantiles."
 )
 
 
@@ -30,13 +37,21 @@ def main(config: schema.ConfigDict | None) -> None:
             f"config.data.assets_dir is {config.data.assets_dir}, from where released statistics are read; to compute your "
             "own, set --config.data.assets_dir to a folder, or to nothing for the default"
         )
-    folder = norm_stats_source.directory(config)  # fails before the work, not after it
-    config.data.cache_frames = False
-    dataset = data_source.open_dataset(config)
-    stats = norm_stats_source.compute(config, dataset, max_frames=_MAX_FRAMES.value)
-    print(table.render(stats, min_std=config.data.min_std))
-    norm_stats.save(folder, stats)
-    print(f"\nwritten to {folder / 'norm_stats.json'}")
+    norm_stats_source.directory(config)  # fails before the work, not after it
+    dataset = norm_stats_source.open_tables(config)
+    most, method = _MAX_FRAMES.value, "exact"
+    if _PUBLISHED.value:
+        config.data.min_std, method = 0.0, "published"
+        measured = dataset_stats.measure_as_published(
+            dataset, build_transforms.statistics(config), batch_size=config.batch_size, max_frames=most
+        )
+    else:
+        measured = norm_stats_source.measure(config, dataset, max_frames=most)
+    text, _ = report.make(config, measured)
+    print(text)
+    stats = {key: entry.with_min_std(config.data.min_std) for key, entry in measured.items()}
+    path = norm_stats_source.save(config, dataset, stats, max_frames=most, method=method)
+    print(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":

@@ -15,17 +15,19 @@ FEATURES = {
 }
 
 
-def record(root, features=FEATURES, width=14):
-    """Two episodes; joint 3 never moves."""
-    rng = np.random.default_rng(0)
-    with writer.LeRobotWriter(root, 10, features) as recorder:
+def record(root, features=FEATURES, width=14, **options):
+    """Two episodes, and states.npy; joint 3 never moves."""
+    rng, states = np.random.default_rng(0), []
+    with writer.LeRobotWriter(root, 10, features, **options) as recorder:
         for _ in range(2):
             for _ in range(30):
                 state = rng.normal(size=width).astype(np.float32)
                 state[3] = 0.5
+                states.append(state)
                 frame = {"observation.state": state, "action": state + 1, CAMERA: np.zeros((48, 64, 3), np.uint8)}
                 recorder.add_frame({key: frame[key] for key in features})
             recorder.save_episode("reach the cube")
+    np.save(root / "states.npy", np.stack(states))
     return root
 
 
@@ -57,7 +59,12 @@ def test_measures_prints_and_writes(dataset, tmp_path):
     assert code == 0, error
     folder = tmp_path / "assets/aloha_reach/openpi/aloha_reach"
     assert output.endswith(f"\nwritten to {folder}/norm_stats.json\n")
-    assert "   state dim         mean          std" in output and "not scaled: varies by less than 0.01" in output
+    assert (
+        "3 left_forearm_roll          0.5        0.5        0.5        0.5        0.5          0  not scaled: varies"
+        in output
+    )
+    assert "\n60 samples\n" in output and "\n600 samples\n" in output  # chunks of 10 steps
+    assert "state[6] left_gripper: unit: a gripper that runs from -" in output
     stats = norm_stats.load(folder)
     assert stats["state"].mean.shape == stats["actions"].std.shape == (14,)
     np.testing.assert_allclose(stats["state"].mean[3], 0.5)
@@ -69,6 +76,19 @@ def test_measures_prints_and_writes(dataset, tmp_path):
     code, _, error = run(*reach(dataset, "--max_frames=20"), cwd=tmp_path)
     assert code == 0, error
     assert not np.array_equal(norm_stats.load(folder)["state"].mean, stats["state"].mean)
+
+
+def test_as_published(tmp_path):
+    """Whole batches in float32, and dims that never move left as they are; of a dataset in the older format."""
+    dataset = record(tmp_path / "reach", version="v2.1")
+    code, output, error = run(*reach(dataset, "--published_estimator", "--config.batch_size=25"), cwd=tmp_path)
+    assert code == 0, error
+    assert "\n50 samples\n" in output and "\n500 samples\n" in output
+    stats = norm_stats.load(tmp_path / "assets/aloha_reach/openpi/aloha_reach")["state"]
+    states = np.load(dataset / "states.npy")[:50]
+    mean = states[:25].mean(axis=0) + (states[25:].mean(axis=0) - states[:25].mean(axis=0)) * 0.5
+    np.testing.assert_array_equal(stats.mean, mean)
+    assert stats.std[3] < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -95,4 +115,4 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(dataset, tmp_path, argum
 def test_help_explains(tmp_path):
     code, output, _ = run("--help", cwd=tmp_path)
     assert code == 0 and "Computes the normalization statistics" in output
-    assert all(flag in output for flag in ("--config:", "--config_name:", "--max_frames:"))
+    assert all(flag in output for flag in ("--config:", "--config_name:", "--max_frames:", "--published_estimator"))

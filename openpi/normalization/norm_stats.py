@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_FILE_NAME = "norm_stats.json"
+FILE_NAME = "norm_stats.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +31,13 @@ def load(directory: os.PathLike | str) -> dict[str, NormStats]:
       FileNotFoundError: there is no such file.
       ValueError: the file is not what it should be; the text names the file and the field.
     """
-    path = pathlib.Path(directory) / _FILE_NAME
+    path = pathlib.Path(directory) / FILE_NAME
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"norm stats not found: no {_FILE_NAME} in {path.parent}; run //openpi/norm_stats with the same --config or set"
-            " config.data.assets_dir"
+            f"norm stats not found: no {FILE_NAME} in {path.parent}; compute them with `tools/bazel run //openpi/norm_stats -- "
+            "--config=...` (of the same configuration) or set config.data.assets_dir"
         ) from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from None
@@ -52,13 +52,13 @@ def load(directory: os.PathLike | str) -> dict[str, NormStats]:
 
 def save(directory: os.PathLike | str, stats: dict[str, NormStats]) -> None:
     """Writes `<directory>/norm_stats.json` whole or not at all; makes the directory if need be."""
-    path = pathlib.Path(directory) / _FILE_NAME
+    path = pathlib.Path(directory) / FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     table = {
         key: {name: None if value is None else value.tolist() for name, value in vars(entry).items()}
         for key, entry in stats.items()
     }
-    partial = path.with_name(f".{_FILE_NAME}.{os.getpid()}")
+    partial = path.with_name(f".{FILE_NAME}.{os.getpid()}")
     partial.write_text(json.dumps({"norm_stats": table}, indent=2), encoding="utf-8")
     partial.replace(path)
 

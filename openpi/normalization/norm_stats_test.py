@@ -38,8 +38,8 @@ def test_missing_file_says_where_and_how_to_mend(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         norm_stats.load(tmp_path / "robot")
     assert str(caught.value) == (
-        f"norm stats not found: no norm_stats.json in {tmp_path / 'robot'}; run //openpi/norm_stats with the same --config"
-        " or set config.data.assets_dir"
+        f"norm stats not found: no norm_stats.json in {tmp_path / 'robot'}; compute them with `tools/bazel run "
+        "//openpi/norm_stats -- --config=...` (of the same configuration) or set config.data.assets_dir"
     )
 
 
