@@ -86,6 +86,7 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "robot": robots.aloha() if robot is None else robot,  # what its numbers and cameras are
             "repo_id": "",  # name of the dataset; also its folder
             "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>
+            "reader": "openpi",  # or "lerobot": the lerobot package itself reads it (programs built with --config=lerobot)
             "generator": "",  # "aloha_reach": record it in simulation when it is not there
             "generator_episodes": 0,
             "generator_seed": 0,

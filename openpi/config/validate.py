@@ -13,6 +13,7 @@ _KINDS = {
     "model.siglip.head_init": ("zeros", "lecun"),
     "tokenizer.actions": ("fast", "binning", "fsq"),
     "data.kind": ("lerobot", "droid_rlds", "fake"),
+    "data.reader": ("openpi", "lerobot"),
     "data.rlds.action_space": ("joint_position", "joint_velocity"),
     "data.generator": ("", "aloha_reach"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
