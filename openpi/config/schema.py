@@ -97,6 +97,7 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
                 "state": "observation.state",
                 "actions": "action",
             },
+            "skip_bad_episodes": False,  # leave damaged episodes out, counted and explained in the log, rather than stop
             "action_sequence_keys": ("action",),  # dataset keys that are read as chunks of action_horizon steps
             "assets_dir": "",  # where <asset_id>/norm_stats.json is; "" = <assets_base_dir>/<name>
             "asset_id": "",  # "" = repo_id
