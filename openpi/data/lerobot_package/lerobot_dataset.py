@@ -39,12 +39,9 @@ class LeRobotDataset(reader.LeRobotDataset):
             lacks a feature that `delta_timestamps` or `keys` names.
         """
         self.root, deltas = pathlib.Path(root), delta_timestamps or {}
-        if not (self.root / lerobot_info.INFO_PATH).is_file():
-            raise FileNotFoundError(f"no LeRobot dataset at {self.root} (it has no {lerobot_info.INFO_PATH})")
-        package = _import_package()
+        self.info = load_info(self.root)
         with _told(f"lerobot cannot open the dataset at {self.root}"):
-            opened = package.LeRobotDataset(_NOT_ON_THE_HUB, self.root, tolerance_s=decoder.TOLERANCE_S)
-            self.info = _info(opened.meta)
+            opened = _import_package().LeRobotDataset(_NOT_ON_THE_HUB, self.root, tolerance_s=decoder.TOLERANCE_S)
             self.episodes, self.skipped = _episodes(opened.meta), {}
             self.tasks = tuple(opened.meta.tasks.sort_values("task_index").index)
         wanted = dict.fromkeys([*(self.features if keys is None else keys), *deltas, *lerobot_info.INDEX_FEATURES])
@@ -60,6 +57,29 @@ class LeRobotDataset(reader.LeRobotDataset):
             raise next(iter(problems.values()))
         self._offsets = {key: chunks.Offsets(key, times, self.fps) for key, times in deltas.items()}
         self._frames = PackageFrames(opened, self.episodes)
+
+
+def load_info(root: pathlib.Path) -> lerobot_info.Info:
+    """What lerobot says of the dataset at `root`: what `info.load` says of a version that openpi knows.
+
+    Raises:
+      FileNotFoundError: there is no dataset at `root`.
+      ValueError: the program was built without lerobot; or lerobot cannot read the dataset.
+    """
+    if not (root / lerobot_info.INFO_PATH).is_file():
+        raise FileNotFoundError(f"no LeRobot dataset at {root} (it has no {lerobot_info.INFO_PATH})")
+    package = _import_package()
+    with _told(f"lerobot cannot open the dataset at {root}"):
+        meta = package.LeRobotDatasetMetadata(_NOT_ON_THE_HUB, root)
+        return lerobot_info.Info(
+            fps=float(meta.fps),
+            features={key: lerobot_info.parse_feature(key, feature) for key, feature in meta.features.items()},
+            total_episodes=meta.total_episodes,
+            total_frames=meta.total_frames,
+            total_tasks=meta.total_tasks,
+            robot_type=meta.robot_type,
+            version=str(meta.info["codebase_version"]),
+        )
 
 
 class PackageFrames:
@@ -110,18 +130,6 @@ def _import_package() -> Any:
         ) from error
     torch.set_num_threads(1)  # the work on one image is too small to share: more threads are several times slower
     return lerobot_dataset
-
-
-def _info(meta: Any) -> lerobot_info.Info:
-    return lerobot_info.Info(
-        fps=float(meta.fps),
-        features={key: lerobot_info.parse_feature(key, feature) for key, feature in meta.features.items()},
-        total_episodes=meta.total_episodes,
-        total_frames=meta.total_frames,
-        total_tasks=meta.total_tasks,
-        robot_type=meta.robot_type,
-        version=str(meta.info["codebase_version"]),
-    )
 
 
 def _episodes(meta: Any) -> episodes.Episodes:
