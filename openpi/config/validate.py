@@ -1,9 +1,6 @@
 """Checks of a configuration that need no data: each error names the field, its value and what would do."""
 
-import math
-
-from openpi.client import robot_description
-from openpi.config import schema, suggest
+from openpi.config import schema, suggest, validate_data
 
 _KINDS = {
     "model.type": tuple(schema.MODELS),
@@ -73,46 +70,7 @@ def validate(config: schema.ConfigDict) -> None:
             f"{config.model.vocab_size}, the tokens that the model has: raise the latter"
         )
     _check_model(config.model)
-    _check_robot(config)
-    _check_rlds(config.data)
-
-
-def _check_robot(config: schema.ConfigDict) -> None:
-    if "robot" in config.policy_metadata:
-        raise ValueError(
-            "config.policy_metadata.robot is not yours to set: clients get config.data.robot under that name"
-        )
-    robot, model = robot_description.from_dict(config.data.robot.to_dict(), "config.data.robot"), config.model
-    images = [camera.image for camera in robot.cameras]
-    if unknown := [key for key in model.image_keys if key not in images]:
-        raise ValueError(
-            f"config.model.image_keys names {unknown[0]!r}, which config.data.robot.cameras does not make; it makes: "
-            f"{', '.join(images)}"
-        )
-    # pi0-FAST pads nothing, and reads the state as text.
-    padded = {"actions": len(robot.actions)}
-    if model.type != "pi0_fast":
-        padded["state numbers"] = len(robot.state_names)
-    for what, width in padded.items():
-        if width > model.action_dim:
-            raise ValueError(
-                f"config.model.action_dim={model.action_dim} is less than the {width} {what} of config.data.robot "
-                f"({robot.name}): raise it"
-            )
-
-
-def _check_rlds(data: schema.ConfigDict) -> None:
-    if data.kind != "droid_rlds":
-        return
-    if not data.rlds.datasets:
-        raise ValueError(
-            "config.data.rlds.datasets is empty: name at least one {'name', 'version', 'weight', 'filter'}"
-        )
-    weights = [dataset.get("weight") for dataset in data.rlds.datasets]
-    if not all(type(weight) in (int, float) and weight > 0 for weight in weights) or math.fsum(weights) != 1:
-        raise ValueError(
-            f"config.data.rlds.datasets have the weights {weights}: they must be positive and sum to exactly 1"
-        )
+    validate_data.validate(config)
 
 
 def _check_experts(model: schema.ConfigDict) -> None:

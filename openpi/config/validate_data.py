@@ -1,0 +1,83 @@
+"""Checks of `config.data` that need no data: do robot, dataset keys and model fit together?"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from openpi.client import robot_description
+from openpi.config import schema
+
+
+def validate(config: schema.ConfigDict) -> None:
+    """Raises ValueError, in one line, for the first field that cannot work."""
+    _check_robot(config)
+    _check_repack(config)
+    _check_rlds(config.data)
+
+
+def _check_robot(config: schema.ConfigDict) -> None:
+    if "robot" in config.policy_metadata:
+        raise ValueError(
+            "config.policy_metadata.robot is not yours to set: clients get config.data.robot under that name"
+        )
+    robot, model = robot_description.from_dict(config.data.robot.to_dict(), "config.data.robot"), config.model
+    images = [camera.image for camera in robot.cameras]
+    if unknown := [key for key in model.image_keys if key not in images]:
+        raise ValueError(
+            f"config.model.image_keys names {unknown[0]!r}, which config.data.robot.cameras does not make; it makes: "
+            f"{', '.join(images)}"
+        )
+    # pi0-FAST pads nothing, and reads the state as text.
+    padded = {"actions": len(robot.actions)}
+    if model.type != "pi0_fast":
+        padded["state numbers"] = len(robot.state_names)
+    for what, width in padded.items():
+        if width > model.action_dim:
+            raise ValueError(
+                f"config.model.action_dim={model.action_dim} is less than the {width} {what} of config.data.robot "
+                f"({robot.name}): raise it"
+            )
+
+
+def _check_repack(config: schema.ConfigDict) -> None:
+    """What the robot needs is made of the dataset's keys; asked of configurations that have a dataset."""
+    data = config.data
+    if data.kind == "fake" or not (data.repo_id or data.root or data.kind == "droid_rlds"):
+        return
+    robot, made = data.robot, _paths(data.repack.to_dict())
+    needed = [part["key"] for part in robot.state] + ["actions"]
+    needed += [camera["source"] for camera in robot.cameras if camera["missing"] == "error"]
+    if missing := [key for key in needed if key not in made]:
+        raise ValueError(
+            f"config.data.repack makes no {missing[0]!r}, which config.data.robot ({robot.name}) needs; it makes: "
+            f"{', '.join(made)}"
+        )
+    if data.prompt_from_task and "prompt" not in made:
+        raise ValueError(
+            "config.data.prompt_from_task is set, but config.data.repack drops it: add {'prompt': 'prompt'}"
+        )
+
+
+def _paths(tree: Mapping[str, Any]) -> list[str]:
+    """Of the leaves, levels joined by "/"."""
+    inner = lambda value: [f"/{path}" for path in _paths(value)] if isinstance(value, Mapping) else [""]
+    return [f"{key}{path}" for key, value in tree.items() for path in inner(value)]
+
+
+def _check_rlds(data: schema.ConfigDict) -> None:
+    if data.kind != "droid_rlds":
+        return
+    if not data.rlds.datasets:
+        raise ValueError(
+            "config.data.rlds.datasets is empty: name at least one {'name', 'version', 'weight', 'filter'}"
+        )
+    weights = [dataset.get("weight") for dataset in data.rlds.datasets]
+    if not all(type(weight) in (int, float) and weight > 0 for weight in weights) or math.fsum(weights) != 1:
+        raise ValueError(
+            f"config.data.rlds.datasets have the weights {weights}: they must be positive and sum to exactly 1"
+        )
+    if data.rlds.action_space == "joint_velocity" and any(data.robot.delta_mask):
+        raise ValueError(
+            "config.data.rlds.action_space='joint_velocity', but config.data.robot.delta_mask subtracts joint positions: "
+            "set it to ()"
+        )
