@@ -38,11 +38,11 @@ def measure(root: pathlib.Path, way: str, max_frames: int, horizon: int) -> dict
     pathlib.Path(_CLEAR_REFS).write_text("5")  # the peak counts from here
     started = time.perf_counter()
     if way == "openpi":
-        found = dataset_stats.measure(dataset, transform(horizon), max_frames=max_frames)
+        found = dataset_stats.measure(dataset, transform(), max_frames=max_frames)
         frames = found["state"].count
     else:
         frames = min(len(dataset), max_frames) // _BATCH * _BATCH
-        published(dataset, horizon, frames)
+        published(dataset, frames)
     seconds = time.perf_counter() - started
     peak = int(re.findall(r"^VmHWM:\s+(\d+) kB$", pathlib.Path(_STATUS).read_text(), re.MULTILINE)[0])
     return {"frames": frames, "open_s": open_s, "seconds": seconds, "peak_mib": peak / 1024}
@@ -60,8 +60,8 @@ def check(root: pathlib.Path, horizon: int) -> dict[str, float]:
     frames = len(dataset) // _BATCH * _BATCH
     if frames != len(dataset):
         raise ValueError(f"the dataset at {root} has {len(dataset)} frames, which are no whole batches of {_BATCH}")
-    ours, theirs = dataset_stats.measure(dataset, transform(horizon)), published(dataset, horizon, frames)
-    tables = transform(horizon)(dataset.read_tables(np.arange(frames)))
+    ours, theirs = dataset_stats.measure(dataset, transform()), published(dataset, frames)
+    tables = transform()(dataset.read_tables(np.arange(frames)))
     exact, errors, quantile_error = True, {"openpi": 0.0, "published": 0.0}, 0.0
     for key in _KEYS:
         samples = np.sort(np.asarray(tables[key], np.float64).reshape(-1, tables[key].shape[-1]), axis=0)
@@ -88,16 +88,14 @@ def open_dataset(root: pathlib.Path, horizon: int) -> reader.LeRobotDataset:
     return reader.LeRobotDataset(root, delta_timestamps={"action": [i / table_reading.FPS for i in range(horizon)]})
 
 
-def transform(horizon: int) -> Any:
+def transform() -> Any:
     """What the configuration of an ALOHA robot measures."""
-    config = schema.base_config("benchmark", robot=robots.aloha())
-    config.model.action_horizon = horizon
-    return build_transforms.statistics(config)
+    return build_transforms.statistics(schema.base_config("benchmark", robot=robots.aloha()))
 
 
-def published(dataset: reader.LeRobotDataset, horizon: int, num_frames: int) -> dict[str, Any]:
+def published(dataset: reader.LeRobotDataset, num_frames: int) -> dict[str, Any]:
     """Item by item, as a data loader gives them; then in batches of float32."""
-    each, running = transform(horizon), {key: running_stats.RunningStats() for key in _KEYS}
+    each, running = transform(), {key: running_stats.RunningStats() for key in _KEYS}
     for start in range(0, num_frames, _BATCH):
         items = [each(dataset[row]) for row in range(start, start + _BATCH)]
         for key, stats in running.items():
