@@ -116,7 +116,8 @@ def _load_norm_stats(step_dir: pathlib.Path, config: schema.ConfigDict) -> dict[
         assets = step_dir / layout.ASSETS
         found = sorted(str(path.parent.relative_to(assets)) for path in assets.rglob("norm_stats.json"))
         raise FileNotFoundError(
-            f"checkpoint {step_dir} has no norm stats for asset {asset_id!r} (it has: {', '.join(found) or 'none'}); copy "
-            f"them to {directory} or set config.data.asset_id"
+            f"checkpoint {step_dir} has no norm stats for asset {asset_id!r} (it has: {', '.join(found) or 'none'}); set "
+            "config.data.asset_id, or compute them with `tools/bazel run //openpi/norm_stats -- --config=...` and copy "
+            f"norm_stats.json to {directory}"
         )
     return norm_stats.load(directory)
