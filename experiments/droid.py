@@ -62,7 +62,6 @@ def _rlds(name: str, model: config_dict.ConfigDict, datasets: tuple[dict, ...]):
         "prompt": "prompt",
     }
     config.lr_schedule = schema.cosine_schedule(1000, 5e-5, 1_000_000, 5e-5)
-    config.num_workers = 0
     return config
 
 

@@ -80,9 +80,8 @@ def test_the_metadata_of_the_robot_is_its_description():
 
 
 def test_shares_of_rlds_datasets_sum_to_one():
-    config = _reach()
-    config.data.kind = "droid_rlds"
-    config.data.rlds.action_space = "joint_position"
+    config = load.load(table.config_path("pi05_full_droid_finetune")).copy_and_resolve_references()
+    config.data.rlds.datasets = ()
     with pytest.raises(ValueError, match="config.data.rlds.datasets is empty"):
         validate_data.validate(config)
     config.data.rlds.datasets = tuple({"name": "droid", "weight": weight} for weight in (0.7, 0.2, 0.1))
