@@ -10,7 +10,9 @@ def root(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize(("way", "most", "frames"), [("openpi", 4000, 3200), ("openpi", 50, 50), ("published", 100, 96)])
+@pytest.mark.parametrize(
+    ("way", "most", "frames"), [("openpi", 4000, 3200), ("openpi", 50, 50), ("published", 100, 96)]
+)
 def test_measures(root, way, most, frames):
     found = norm_stats_speed.measure(root, way, most, horizon=5)
     assert found["frames"] == frames
