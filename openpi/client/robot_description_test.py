@@ -2,6 +2,8 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openpi.client import robot_description
 
@@ -111,6 +113,27 @@ def test_what_is_wrong_is_one_line_that_names_field_value_and_remedy(values, mes
     with pytest.raises(ValueError, match=message) as caught:
         robot_description.from_dict(values)
     assert "\n" not in str(caught.value)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(
+    field=st.sampled_from(sorted(_arm())),
+    inner=st.none() | st.text("key names kind dims image", max_size=5),
+    value=_json,
+)
+def test_whatever_a_server_says_is_taken_or_told(field, inner, value):
+    changed = [{**entry, inner: value} for entry in _arm()[field] if isinstance(entry, dict)] if inner else value
+    try:
+        robot_description.from_dict(_arm(**{field: changed}))
+    except ValueError as error:
+        assert str(error).startswith("robot")
 
 
 def test_errors_call_it_as_told():

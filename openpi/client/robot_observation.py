@@ -136,8 +136,9 @@ def _wrong_shape(
 
 
 def _check_image(robot: robot_description.RobotDescription, source: str, image: np.ndarray) -> None:
-    chw = image.ndim == 3 and image.shape[0] == 3
-    if not (chw or (robot.image_layout == "any" and image.ndim == 3 and image.shape[-1] == 3)):
+    picture = image.ndim == 3 and image.size > 0
+    channels = (image.shape[:1], image.shape[-1:]) if robot.image_layout == "any" else (image.shape[:1],)
+    if not picture or (3,) not in channels:
         layout = "[3, height, width]" if robot.image_layout == "chw" else "[height, width, 3] or [3, height, width]"
         raise ValueError(f"image of camera '{source}' must be {layout}, got shape {image.shape}")
     if image.dtype != np.uint8 and not np.issubdtype(image.dtype, np.floating):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openpi.client import robot_description, robot_observation
 
@@ -86,6 +88,7 @@ def test_paths_may_be_nested_or_flat_and_a_single_number_bare(observation):
         (_observation(view={}), "camera 'view/front' is missing; a robot 'arm' needs it; cameras .*: none"),
         (_observation(view={"wrist": _HWC}), "'view/front' is missing; .*; cameras in the observation: view/wrist"),
         (_observation(view={"front": _HWC[0]}), r"'view/front' must be \[height, width, 3\] or \[3, .* \(5, 3\)"),
+        (_observation(view={"front": np.zeros((3, 0, 5))}), r"'view/front' must be .*, got shape \(3, 0, 5\)"),
         (_observation(view={"front": np.zeros((4, 5, 4))}), r"'view/front' must be .*, got shape \(4, 5, 4\)"),
         (_observation(view={"front": _HWC.astype(np.int64)}), "'view/front' must be uint8, or floating .*; got int64"),
         (_observation(view={"front": _HWC + 255.0}), "'view/front' is float64 and not within 0 … 1; send it so, or as"),
@@ -95,6 +98,23 @@ def test_what_is_wrong_is_told_before_it_is_sent(observation, message):
     with pytest.raises(ValueError, match=message) as caught:
         robot_observation.check_observation(_robot(), observation)
     assert "\n" not in str(caught.value)
+
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc/", max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(key=st.sampled_from(["arm", "grip", "view"]), value=_anything, inner=st.sampled_from(["", "joints", "front"]))
+def test_whatever_is_sent_is_taken_or_told(key, value, inner):
+    observation = _observation(**{key: {inner: value} if inner else value})
+    try:
+        robot_observation.check_observation(_robot(), observation)
+    except ValueError as error:
+        assert "\n" not in str(error)
 
 
 def test_a_camera_group_holds_no_strangers():
