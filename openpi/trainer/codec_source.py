@@ -4,16 +4,18 @@ import logging
 import pathlib
 import sys
 
+import numpy as np
+
 from openpi.checkpoints import layout
 from openpi.config import build_tokenizer, build_transforms, schema
 from openpi.data import action_chunks
-from openpi.data.lerobot import reader
+from openpi.data import dataset as dataset_lib
 from openpi.tokenizers import fast_codec_files, fast_codec_fit
 
 _LOGGER = logging.getLogger("openpi")
 
 
-def find_or_train(config: schema.ConfigDict, dataset: reader.LeRobotDataset, stats) -> pathlib.Path | None:
+def find_or_train(config: schema.ConfigDict, dataset: dataset_lib.Recorded, stats) -> pathlib.Path | None:
     """The folder of the codec; None for a model that needs none.
 
     A codec that `config.tokenizer.codec` names is fetched if need be. If it names none, the one at
@@ -54,7 +56,7 @@ def find_or_train(config: schema.ConfigDict, dataset: reader.LeRobotDataset, sta
 
 def _check_size(config: schema.ConfigDict, dataset, stats) -> None:
     """A policy decodes chunks of the model's size: of another size, all its actions would be zeros."""
-    sample = build_transforms.normalized(config, stats)(dataset.without_images()[0])
+    sample = build_transforms.normalized(config, stats)(dataset.read_tables(np.zeros(1, np.int64)))
     width = sample["actions"].shape[-1] if "actions" in sample else None
     if width is not None and width != config.model.action_dim:
         raise ValueError(
