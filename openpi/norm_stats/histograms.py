@@ -57,4 +57,5 @@ def _panel(axes, values: np.ndarray, stats: measured.Measured, dim: int) -> None
         axes.axvline(quantile, color="tab:orange", linewidth=1)
     axes.axvline(stats.mean[dim], color="tab:gray", linewidth=1, linestyle=":")
     axes.tick_params(labelsize=6)
-    axes.set_yticks([])
+    axes.tick_params(which="both", left=False, labelleft=False)
+    axes.set_ylim(bottom=0.5)  # a single sample shows

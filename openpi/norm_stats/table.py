@@ -38,7 +38,7 @@ def render(
             columns |= {"shift": shift, "scale": scale}
         lines += ["", f"{key:<{width}}" + "".join(f"{title:>11}" for title in columns)]
         for dim, label in enumerate(labels):
-            numbers = "".join(f"{_number(values, dim):>11}" for values in columns.values())
+            numbers = "".join(f"{_number(title, values, dim):>11}" for title, values in columns.items())
             lines.append(f"{label:<{width}}{numbers}{_notes(key, entry, dim, flags, min_std)}")
         lines.append(f"{entry.count:,} samples")
     if flags:
@@ -49,8 +49,10 @@ def render(
     return "\n".join(lines[1:])
 
 
-def _number(values: np.ndarray, dim: int) -> str:
-    return f"{values[dim]:.4g}" if dim < len(values) else "-"
+def _number(title: str, values: np.ndarray, dim: int) -> str:
+    if dim >= len(values) or np.isnan(values[dim]):
+        return "-"
+    return f"{values[dim]:.2f}" if title in ("shift", "scale") else f"{values[dim]:.4g}"
 
 
 def _notes(key: str, entry: measured.Measured, dim: int, flags: Sequence[lint.Flag], min_std: float) -> str:

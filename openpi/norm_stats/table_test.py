@@ -35,7 +35,7 @@ def test_beside_other_statistics():
     text = table.render({"state": ENTRY, "actions": ENTRY}, {}, FLAGS[:1], reference=other)
     assert text == (
         "state        min        q01       mean        q99        max        std      shift      scale\n"
-        "0              0        0.1        1.5          3         35        0.5          2          2  outlier\n"
+        "0              0        0.1        1.5          3         35        0.5       2.00       2.00  outlier\n"
         "1          -0.25      -0.25      -0.25      -0.25      -0.25      1e-09          -          -\n"
         "1,200 samples\n"
         "\n"

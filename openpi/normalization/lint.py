@@ -143,7 +143,8 @@ def _compare(key: str, ours: measured_lib.Measured, theirs: norm_stats.NormStats
         text = f"{len(ours.mean)} numbers, {len(theirs.mean)} in the other statistics: they are not of this robot"
         yield Flag(key, None, "mismatch", text)
     for dim, (shift, scale) in enumerate(zip(*shift_and_scale(ours, theirs), strict=True)):
-        if abs(shift) > _SHIFT or scale > _SCALE or scale < 1 / _SCALE:
+        narrow = scale < 1 / _SCALE and ours.std[dim] >= _TINY  # one that does not move is told above
+        if abs(shift) > _SHIFT or scale > _SCALE or narrow:
             yield Flag(
                 key,
                 dim,

@@ -64,6 +64,7 @@ def reference(mean, std):
         (reference([3.0], [0.4]), ["mismatch"]),
         (reference([0.0], [25.0]), ["mismatch"]),
         (reference([0.0], [0.01]), ["mismatch"]),
+        (reference([1e-3], [0.02]), ["mismatch"]),
         (reference([3.0], [0.0]), []),  # nothing can be told from a dim that never moved
         (reference([], []), ["mismatch"]),
         ({"actions": reference([0.0], [1.0])["state"]}, ["mismatch"]),
@@ -71,6 +72,10 @@ def reference(mean, std):
 )
 def test_other_statistics(other, expected):
     assert problems(JOINT, reference=other) == expected
+
+
+def test_a_joint_that_does_not_move_is_flagged_once():
+    assert problems(of(0.5, 0.5, 0.5, 0.5), reference=reference([0.4], [0.3])) == ["degenerate"]
 
 
 def test_shift_and_scale():

@@ -64,7 +64,7 @@ def load_or_compute(config: schema.ConfigDict, dataset: dataset_lib.Recorded) ->
 def open_tables(config: schema.ConfigDict) -> dataset_lib.Recorded:
     """The dataset for its numbers alone: no images are cached for it. Raises what `data_source.open_dataset` does."""
     plain = config.copy_and_resolve_references()
-    plain.data.cache_frames = False
+    plain.data.cache = "none"
     return data_source.open_dataset(plain)
 
 
