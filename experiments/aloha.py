@@ -56,7 +56,7 @@ def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
         vocab_size=2000,
         image_keys=("base_0_rgb",),
         augmentation="none",
-        remat=False,
+        remat="none",
     )
     config.tokenizer.update(path="small", vocab_size=2000)
     config.data.update(

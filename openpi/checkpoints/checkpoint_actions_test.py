@@ -26,7 +26,7 @@ def model(dtype):
         vocab_size=dims["vocab"],
         **INFO["model_config"],
         dtype=dtype,
-        remat=False,
+        remat="none",
     )
 
 

@@ -44,5 +44,5 @@ def test_the_small_model_is_small_and_every_field_arrives():
     assert config.siglip.patch_size == (model.siglip.patch_size,) * 2
     assert config.language.mlp_dim == model.language.mlp_dim
     assert config.image_keys == ("base_0_rgb",)
-    assert (config.dtype, config.augmentation, config.remat, config.pi05) == ("float32", "none", False, False)
+    assert (config.dtype, config.augmentation, config.remat, config.pi05) == ("float32", "none", "none", False)
     assert number_of_parameters(config) < 2_000_000

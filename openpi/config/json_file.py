@@ -41,7 +41,13 @@ def _model_of(values: dict) -> schema.ConfigDict:
 
 
 def _upgrade(values: dict) -> dict:
-    """The values with a robot's description, where a file of before there were any has `"robot": "aloha"` and two flags."""
+    """The values of older files as they are written now.
+
+    There were no robots' descriptions, but `"robot": "aloha"` and two flags; `model.remat` was true or false.
+    """
+    model = values.get("model")
+    if isinstance(model, dict) and isinstance(model.get("remat"), bool):
+        values = {**values, "model": {**model, "remat": "full" if model["remat"] else "none"}}
     data = values.get("data")
     if not isinstance(data, dict) or data.get("robot", "aloha") != "aloha":
         return values

@@ -31,6 +31,12 @@ def test_fields_that_an_older_file_lacks_get_their_defaults(tmp_path):
     assert (config.batch_size, config.seed) == (3, 42)
 
 
+@pytest.mark.parametrize(("former", "now"), [(True, "full"), (False, "none"), ("dots", "dots")])
+def test_rematerialisation_that_was_on_or_off_becomes_a_policy(tmp_path, former, now):
+    (tmp_path / "config.json").write_text(json.dumps({"name": "old", "model": {"remat": former}}))
+    assert json_file.load(tmp_path / "config.json").model.remat == now
+
+
 @pytest.mark.parametrize("model", schema.MODELS)
 def test_every_robot_comes_back(tmp_path, model):
     for robot in (robots.droid(model), robots.libero(model, delta=True), robots.ur5(model), robots.aloha()):

@@ -33,7 +33,9 @@ def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: st
             # crop, rotation and colour jitter of training images: "none", "published" as the released models had it, or
             # "corrected": the saturation jitter works, and each camera changes independently
             "augmentation": "published",
-            "remat": True,  # recompute activations in the backward pass: less memory, more time
+            # what the backward pass computes again in place of keeping it, memory for time: "none", "dots" (all but the
+            # matrix products with weights) or "full" (all but each layer's input)
+            "remat": "full",
             "siglip": model_sizes.siglip(siglip),
             "language": model_sizes.gemma(language),
             "expert": model_sizes.gemma(expert),

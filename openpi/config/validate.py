@@ -6,6 +6,7 @@ _KINDS = {
     "model.type": tuple(schema.MODELS),
     "model.dtype": ("bfloat16", "float32"),
     "model.augmentation": ("none", "published", "corrected"),
+    "model.remat": ("none", "dots", "full"),
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
     "tokenizer.actions": ("fast", "binning", "fsq"),

@@ -7,6 +7,7 @@ DiT (Peebles & Xie 2022).
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from openpi.models import lora as lora_lib
+from openpi.models import remat as remat_lib
 from openpi.models import rope
 
 _MASKED = -2.3819763e38  # finite, so that a row with nothing to attend to stays free of NaN
@@ -73,10 +75,14 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention of the tokens of all experts over each other and over cached keys."""
+    """Grouped-query attention of the tokens of all experts over each other and over cached keys.
+
+    Experts in `keys_only` are attended to, and ask for nothing themselves: their output is None.
+    """
 
     configs: tuple[GemmaConfig, ...]
     float32_queries: bool = False
+    keys_only: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(
@@ -87,16 +93,22 @@ class Attention(nn.Module):
         cache: tuple[Float[Array, "B _ K H"], Float[Array, "B _ K H"]] | None,
     ) -> tuple[list[Float[Array, "B _ _"] | None], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
         present = [i for i, x in enumerate(xs) if x is not None]
-        q, k, v = (jnp.concatenate(parts, axis=1) for parts in zip(*(self._project(i, xs[i]) for i in present)))
+        asking = [i for i in present if i not in self.keys_only]
+        queries, keys, values = zip(*(self._project(i, xs[i]) for i in present))
+        k = rope.apply_rope(jnp.concatenate(keys, axis=1), positions)
+        v = jnp.concatenate(values, axis=1)
+        outputs: list[jax.Array | None] = [None] * len(xs)
+        if not asking:
+            return outputs, (k, v)
+
+        rows = _rows_of(asking, xs)
+        q = jnp.concatenate([q for q in queries if q is not None], axis=1)
         if self.float32_queries:
             q = q.astype(jnp.float32)
-        q = rope.apply_rope(q, positions) * self.configs[0].head_dim ** -0.5
-        k = rope.apply_rope(k, positions)
-        attended = attend(q, [(k, v)] if cache is None else [cache, (k, v)], mask)
-
-        outputs: list[jax.Array | None] = [None] * len(xs)
+        q = rope.apply_rope(q, rows(positions)) * self.configs[0].head_dim ** -0.5
+        attended = attend(q, [(k, v)] if cache is None else [cache, (k, v)], rows(mask))
         start = 0
-        for i in present:
+        for i in asking:
             config, length = self.configs[i], xs[i].shape[1]
             shape = (config.num_heads, config.head_dim, config.width)
             init = nn.initializers.lecun_normal(in_axis=(-3, -2), out_axis=-1)
@@ -105,18 +117,20 @@ class Attention(nn.Module):
             start += length
         return outputs, (k, v)
 
-    def _project(self, i: int, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Queries [B, T, N, H], keys and values [B, T, K, H] of expert i."""
-        config = self.configs[i]
+    def _project(self, i: int, x: jax.Array) -> tuple[jax.Array | None, jax.Array, jax.Array]:
+        """Queries [B, T, N, H] (None where they are not wanted), keys and values [B, T, K, H] of expert i."""
+        config, asking = self.configs[i], i not in self.keys_only
         kv_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0, 1))
         if config.num_heads == config.num_kv_heads:
             shape = (3, config.num_heads, config.width, config.head_dim)
             qkv = lora_lib.Einsum(shape, kv_init, config.lora, name=expert_name("qkv_einsum", i))
             q, k, v = qkv("BSD,3KDH->3BSKH", x)
-            return q, k, v
-        q_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
-        shape = (config.num_heads, config.width, config.head_dim)
-        q = lora_lib.Einsum(shape, q_init, config.lora, name=expert_name("q_einsum", i))("BTD,NDH->BTNH", x)
+            return q if asking else None, k, v
+        q = None
+        if asking:
+            q_init = nn.initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(0,))
+            shape = (config.num_heads, config.width, config.head_dim)
+            q = lora_lib.Einsum(shape, q_init, config.lora, name=expert_name("q_einsum", i))("BTD,NDH->BTNH", x)
         shape = (2, config.num_kv_heads, config.width, config.head_dim)
         k, v = lora_lib.Einsum(shape, kv_init, config.lora, name=expert_name("kv_einsum", i))("BSD,2KDH->2BSKH", x)
         return q, k, v
@@ -151,16 +165,22 @@ def attend(
 
 
 class Block(nn.Module):
-    """One layer of the mixture: attention, then feed-forward, each behind a norm and added to the stream."""
+    """One layer of the mixture: attention, then feed-forward, each behind a norm and added to the stream.
+
+    The streams of the experts in `keys_only` end here: of them, only keys and values are made.
+    """
 
     configs: tuple[GemmaConfig, ...]
     float32_queries: bool = False
+    keys_only: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, xs, cache, positions, mask, conds):
         """See `Gemma`; `cache` is this layer's (k, v) or None. Returns the streams and this pass's own (k, v)."""
         normed, gates = self._norm("pre_attention_norm", xs, conds)
-        updates, cache = Attention(self.configs, self.float32_queries, name="attn")(normed, positions, mask, cache)
+        attention = Attention(self.configs, self.float32_queries, self.keys_only, name="attn")
+        updates, cache = attention(normed, positions, mask, cache)
+        xs = [None if i in self.keys_only else x for i, x in enumerate(xs)]
         xs = [_add(x, update, gate) for x, update, gate in zip(xs, updates, gates)]
 
         normed, gates = self._norm("pre_ffw_norm", xs, conds)
@@ -203,21 +223,19 @@ class Gemma(nn.Module):
     configs: tuple[GemmaConfig, ...]
     vocab_size: int
     dtype: Any = jnp.float32  # compute dtype
-    remat: bool = True  # recompute each layer in the backward pass, and loop over layers; False: keep all, unroll
+    remat: str = "full"  # what the backward pass computes again, see remat; "none" unrolls the loop over layers
     float32_queries: bool = False  # leave queries in float32 after the rotary embedding (pi0-FAST)
 
     def setup(self):
         check_mixture(self.configs)
         self.embedder = Embedder(self.vocab_size, self.configs[0].width)
         depth = self.configs[0].depth
-        block = nn.remat(Block, prevent_cse=False, policy=jax.checkpoint_policies.nothing_saveable)
-        self.layers = nn.scan(
-            block if self.remat else Block,
+        self.layers = nn.scan(  # makes the stacked parameters; `_run` runs them
+            Block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(0, nn.broadcast, nn.broadcast, nn.broadcast),
+            in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, nn.broadcast),
             length=depth,
-            unroll=1 if self.remat else depth,
         )(self.configs, self.float32_queries)
         self.final_norms = [RMSNorm(name=expert_name("final_norm", i)) for i in range(len(self.configs))]
 
@@ -232,6 +250,7 @@ class Gemma(nn.Module):
         mask: Bool[Array, "B T S"],
         conds: Sequence[Float[Array, "B _"] | None] | None = None,
         kv_cache: KVCache | None = None,
+        unread: tuple[int, ...] = (),
     ) -> tuple[list[Float[Array, "B _ _"] | None], KVCache]:
         """Runs the tokens of the present experts through all layers.
 
@@ -241,27 +260,72 @@ class Gemma(nn.Module):
             mask: who may attend to whom; S is the length of the cache, if any, plus T.
             conds: condition of each expert's adaptive norms, None for plain norms.
             kv_cache: keys and values of an earlier pass, which come before this pass's own.
+            unread: experts whose output is of no use. It is not computed: of the last layer, they get keys and values.
 
         Returns:
-            The outputs of each expert after its final norm, None for an absent one, and this pass's own keys and
-            values (without those of `kv_cache`).
+            The outputs of each expert after its final norm, None for an absent or unread one, and this pass's own keys
+            and values (without those of `kv_cache`).
         """
         conds = [None] * len(self.configs) if conds is None else list(conds)
         xs = [None if x is None else x.astype(self.dtype) for x in embedded]
-        xs, kv_cache = self.layers(xs, kv_cache, positions, mask, conds)
-        outputs = [
-            None if x is None else norm(x, cond)[0] for norm, x, cond in zip(self.final_norms, xs, conds, strict=True)
-        ]
-        return outputs, kv_cache
+        xs, kv_cache = self._run(xs, kv_cache, (positions, mask, conds), unread)
+        return self._outputs(xs, conds, unread), kv_cache
 
     def init_all(self, tokens, embedded, positions, mask, conds):
         """Touches every parameter, for `Gemma.init(..., method="init_all")`."""
-        return self.embed(tokens), self(embedded, positions, mask, conds)
+        conds = [None] * len(self.configs) if conds is None else list(conds)
+        xs, _ = self.layers(embedded, None, positions, mask, conds)
+        return self.embed(tokens), self._outputs(xs, conds, ())
+
+    def _run(self, xs, kv_cache, context, unread):
+        """All layers, on the stacked parameters."""
+        depth, stacked = self.configs[0].depth, self.layers.variables["params"]
+
+        def layer(keys_only, params, xs, cache, context):
+            block = Block(self.configs, self.float32_queries, keys_only, parent=None)
+            ys, own = block.apply({"params": params}, xs, cache, *context)
+            return [x if y is None else y for x, y in zip(xs, ys)], own
+
+        inner, last = (
+            remat_lib.recompute(functools.partial(layer, keys_only), self.remat) for keys_only in ((), unread)
+        )
+        if self.remat == "none":
+            inner, last = jax.jit(inner), jax.jit(last)  # traced once for all layers
+            owns = []
+            for i in range(depth):
+                params, cache = jax.tree.map(lambda leaf: leaf[i], (stacked, kv_cache))  # noqa: B023
+                xs, own = (last if i == depth - 1 else inner)(params, xs, cache, context)
+                owns.append(own)
+            return xs, jax.tree.map(lambda *leaves: jnp.stack(leaves), *owns)
+
+        def step(xs, inputs):
+            i, params, cache = inputs
+            if not unread:
+                return inner(params, xs, cache, context)
+            # A branch, and not a loop over all layers but the last: parameters cut in two would be copied.
+            return jax.lax.cond(i == depth - 1, last, inner, params, xs, cache, context)
+
+        return jax.lax.scan(remat_lib.recompute(step, self.remat), xs, (jnp.arange(depth), stacked, kv_cache))
+
+    def _outputs(self, xs, conds, unread):
+        """The streams behind their final norms."""
+        xs = [None if i in unread else x for i, x in enumerate(xs)]
+        return [None if x is None else norm(x, cond)[0] for norm, x, cond in zip(self.final_norms, xs, conds)]
 
 
 def expert_name(name: str, i: int) -> str:
     """Module name for expert i: the first expert's names are those of a plain Gemma."""
     return name if i == 0 else f"{name}_{i}"
+
+
+def _rows_of(asking, xs):
+    """Function that picks, of an array of all tokens [B, T, ...], those of some experts."""
+    lengths = [0 if x is None else x.shape[1] for x in xs]
+    starts = [sum(lengths[:i]) for i in range(len(xs))]
+    if sum(lengths) == sum(lengths[i] for i in asking):
+        return lambda array: array
+    spans = [slice(starts[i], starts[i] + lengths[i]) for i in asking]
+    return lambda array: jnp.concatenate([array[:, span] for span in spans], axis=1)
 
 
 def _add(x, update, gate):

@@ -25,7 +25,7 @@ class Cache:
     index: Int[Array, ""]  # the slot of the next token, the same for all rows
 
 
-def build(language: gemma.GemmaConfig, vocab_size: int, dtype: Any, remat: bool) -> gemma.Gemma:
+def build(language: gemma.GemmaConfig, vocab_size: int, dtype: Any, remat: str) -> gemma.Gemma:
     """The network; embed tokens with its method `embed`."""
     return gemma.Gemma((language,), vocab_size, dtype, remat, float32_queries=True)
 

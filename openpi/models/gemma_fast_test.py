@@ -13,7 +13,7 @@ LENGTH, FREE = 6, 3  # tokens, and cache slots behind them, in all cases
 TOLERANCE = {"rtol": 1e-4, "atol": 5e-5}
 
 
-def build(case, dtype=jnp.float32, remat=False):
+def build(case, dtype=jnp.float32, remat="none"):
     facts = INDEX[case]
     sizes = {key: value for key, value in facts.items() if key not in ("vocab", "lora")}
     adapters = facts["lora"] or {"attn": None, "ffn": None}
@@ -62,7 +62,7 @@ def named(kind, params, out, cache):
     } | {f"{kind}/idx": jnp.full((cache.k.shape[0], cache.k.shape[1]), cache.index)}
 
 
-@pytest.mark.parametrize(("case", "remat"), [(CASES[0], True), (CASES[1], False)])
+@pytest.mark.parametrize(("case", "remat"), [(CASES[0], "full"), (CASES[1], "none")])
 def test_golden_float32(case, remat):
     arrays = golden.load(f"modules/{case}")
     outputs = jax.jit(lambda: run(build(case, remat=remat), arrays))()
@@ -146,7 +146,7 @@ def test_steps_equal_one_pass():
 
 def test_the_cache_is_written_in_place():
     case, slots = CASES[0], 5000
-    model, params = build(case, remat=True), golden.subtree(golden.load(f"modules/{case}"), "params")
+    model, params = build(case, remat="full"), golden.subtree(golden.load(f"modules/{case}"), "params")
     config = model.configs[0]
     shape = jax.ShapeDtypeStruct((config.depth, 1, slots, config.num_kv_heads, config.head_dim), jnp.float32)
 

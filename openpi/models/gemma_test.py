@@ -46,7 +46,7 @@ def run(module, arrays):
     return outputs | {"embed/out": module.apply(params, given["tokens"], method="embed")}
 
 
-@pytest.mark.parametrize(("case", "remat"), [*((case, True) for case in CASES), (CASES[1], False)])
+@pytest.mark.parametrize(("case", "remat"), [*((case, "full") for case in CASES), (CASES[1], "none")])
 def test_golden_float32(case, remat):
     arrays = golden.load(f"modules/{case}")
     outputs = jax.jit(lambda: run(build(case, remat=remat), arrays))()

@@ -3,7 +3,7 @@ import numpy as np
 
 from openpi.models import image_tokens, observation, siglip
 
-TOWER = siglip.Siglip(siglip.SiglipConfig(8, 1, 16, 2, (4, 4), "sincos2d", "lecun"), 6, remat=False)
+TOWER = siglip.Siglip(siglip.SiglipConfig(8, 1, 16, 2, (4, 4), "sincos2d", "lecun"), 6, remat="none")
 
 
 def test_cameras_come_one_after_the_other_with_their_masks():

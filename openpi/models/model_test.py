@@ -18,7 +18,7 @@ _SIZES = {
     "dtype": "float32",
     "image_keys": ("base_0_rgb",),
     "image_resolution": (14, 14),
-    "remat": False,
+    "remat": "none",
 }
 _FLOW = pi0.Pi0Config(**_SIZES, expert=gemma.GemmaConfig(16, 1, 16, 1, 1, 8))
 _FAST = pi0_fast.Pi0FastConfig(**_SIZES)

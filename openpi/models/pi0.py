@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.models import attention_mask, fake_inputs, flow, gemma, image_tokens, posemb, preprocess, siglip
+from openpi.models import attention_mask, fake_inputs, flow, gemma, image_tokens, posemb, preprocess, remat, siglip
 from openpi.models import observation as observation_lib
 
 Params: TypeAlias = dict[str, Any]
@@ -41,7 +41,7 @@ class Pi0Config(fake_inputs.FakeInputs):
     image_keys: tuple[str, ...] = IMAGE_KEYS
     image_resolution: tuple[int, int] = (224, 224)
     augmentation: str = "published"  # of images when training: "none", "published" or "corrected", see preprocess
-    remat: bool = True  # trade compute for memory in training; set False for small models
+    remat: str = "full"  # what the backward pass computes again, see remat; "none" for small models
 
     def __post_init__(self):
         gemma.check_mixture((self.language, self.expert))
@@ -50,6 +50,7 @@ class Pi0Config(fake_inputs.FakeInputs):
         if not self.image_keys:
             raise ValueError("pi0: image_keys must name at least one camera")
         preprocess.check_augmentation(self.augmentation)
+        remat.check(self.remat)
 
     @property
     def model_type(self) -> str:
@@ -234,7 +235,7 @@ def encode_prefix(config: Pi0Config, params: Params, tokens: Tokens) -> Prefix:
     mask = attention_mask.make_attn_mask(tokens.mask, tokens.ar_mask)
     positions = jnp.cumsum(tokens.mask, axis=1) - 1
     llm = {"params": params["PaliGemma"]["llm"]}
-    _, kv_cache = _gemma(config).apply(llm, [tokens.embedded, None], positions, mask)
+    _, kv_cache = _gemma(config).apply(llm, [tokens.embedded, None], positions, mask, unread=(0,))
     return Prefix(kv_cache, tokens.mask)
 
 
@@ -264,14 +265,17 @@ def predict_velocity(
 
 def joint_velocity(config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens) -> Float[Array, "B H A"]:
     """As `predict_velocity`, with prefix and suffix in one pass."""
-    _, out = encode_jointly(config, params, prefix, suffix)
+    _, out = encode_jointly(config, params, prefix, suffix, unread=(0,))
     return _velocity(config, params, out)
 
 
 def encode_jointly(
-    config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens
-) -> tuple[Float[Array, "B P D"], Float[Array, "B S D"]]:
-    """Runs both experts over prefix and suffix together: what they make of their tokens, behind the final norms."""
+    config: Pi0Config, params: Params, prefix: Tokens, suffix: Tokens, *, unread: tuple[int, ...] = ()
+) -> tuple[Float[Array, "B P D"] | None, Float[Array, "B S D"] | None]:
+    """Runs both experts over prefix and suffix together: what they make of their tokens, behind the final norms.
+
+    The output of an expert in `unread` is None, and not computed.
+    """
     input_mask = jnp.concatenate([prefix.mask, suffix.mask], axis=1)
     ar_mask = jnp.concatenate([prefix.ar_mask, suffix.ar_mask])
     outputs, _ = _gemma(config).apply(
@@ -280,6 +284,7 @@ def encode_jointly(
         jnp.cumsum(input_mask, axis=1) - 1,
         attention_mask.make_attn_mask(input_mask, ar_mask),
         [None, suffix.cond],
+        unread=unread,
     )
     return tuple(outputs)
 

@@ -23,6 +23,7 @@ from openpi.models import (
     gemma_fast,
     image_tokens,
     preprocess,
+    remat,
     right_align,
     siglip,
     token_decoding,
@@ -49,10 +50,11 @@ class Pi0FastConfig(fake_inputs.FakeInputs):
     image_keys: tuple[str, ...] = IMAGE_KEYS  # read in alphabetical order, as the published model does
     image_resolution: tuple[int, int] = (224, 224)
     augmentation: str = "published"  # of images when training, see preprocess
-    remat: bool = True  # trade compute for memory in training; set False for small models
+    remat: str = "full"  # what the backward pass computes again, see remat; "none" for small models
 
     def __post_init__(self):
         preprocess.check_augmentation(self.augmentation)
+        remat.check(self.remat)
         if self.dtype not in ("bfloat16", "float32"):
             raise ValueError(f"pi0_fast: dtype must be 'bfloat16' or 'float32', got {self.dtype!r}")
         if not self.image_keys:

@@ -30,7 +30,11 @@ def model_config(name, **settings):
 class Case:
     def __init__(self, name):
         # Looped and recomputed layers in the plain case, unrolled ones in the others: the numbers are the same.
-        self.name, self.facts, self.config = name, CASES[name], model_config(name, remat=name == "pi0_fast")
+        self.name, self.facts, self.config = (
+            name,
+            CASES[name],
+            model_config(name, remat="full" if name == "pi0_fast" else "none"),
+        )
         self.steps = self.facts["max_decoding_steps"]
         self.params = jax.tree.map(jnp.asarray, golden.subtree(golden.load(f"pi0_fast/{name}/params")))
         given = golden.subtree(golden.load(f"pi0_fast/{name}/inputs"))
@@ -159,7 +163,7 @@ def test_bfloat16(case, mode):
     params = case.params
     if mode == "bfloat16_params_bfloat16":
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
-    config = model_config(case.name, dtype="bfloat16", remat=False)
+    config = model_config(case.name, dtype="bfloat16", remat="none")
     outputs = jax.jit(lambda params: case.outputs(config, params)[0])(params)
     expected = golden.subtree(golden.load(f"pi0_fast/{case.name}/bfloat16"), mode)
     assert expected.keys() >= {"loss", "logits_text", "prefill_last_logits", "prefill_cache_k_last16"}

@@ -21,7 +21,7 @@ TINY = pi0_fast.Pi0FastConfig(
     dtype="float32",
     image_keys=("wrist_0_rgb", "base_0_rgb"),
     image_resolution=(28, 28),
-    remat=False,
+    remat="none",
 )
 STEPS = 9
 

@@ -31,7 +31,7 @@ def model_config(name, dtype):
         expert=expert(facts["expert"]),
         dtype=dtype,
         # Looped and recomputed layers in the plain cases, unrolled ones in the others: the numbers are the same.
-        remat=name in ("pi0", "pi05"),
+        remat={"pi0": "full", "pi05": "dots"}.get(name, "none"),
         **facts["model"],
     )
 

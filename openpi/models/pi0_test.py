@@ -20,7 +20,7 @@ TINY = pi0.Pi0Config(
     dtype="float32",
     image_keys=("base_0_rgb", "left_wrist_0_rgb"),
     image_resolution=(28, 28),
-    remat=False,
+    remat="none",
 )
 
 
@@ -87,9 +87,10 @@ def test_several_draws_equal_the_mean_of_single_draws(pi05):
 
 def test_remat_changes_no_number():
     obs, act = batch(TINY)
-    configs = [dataclasses.replace(TINY, remat=remat) for remat in (False, True)]
-    kept, recomputed = (grad_and_loss(config)(params(TINY), obs, act, drawn(act.shape))[0] for config in configs)
-    assert_trees_close(recomputed, kept)
+    configs = [dataclasses.replace(TINY, remat=remat) for remat in ("none", "dots", "full")]
+    kept, *recomputed = (grad_and_loss(config)(params(TINY), obs, act, drawn(act.shape))[0] for config in configs)
+    for grads in recomputed:
+        assert_trees_close(grads, kept)
 
 
 def test_draws_come_from_the_key():
@@ -156,6 +157,7 @@ def test_bad_inputs_raise_one_clear_line():
         ({"dtype": "float16"}, "dtype must be"),
         ({"image_keys": ()}, "at least one camera"),
         ({"augmentation": "some"}, "augmentation must be one of .* got 'some'"),
+        ({"remat": "some"}, "remat must be one of .* got 'some'"),
         ({"expert": gemma.GemmaConfig(24, 3, 32, 2, 1, 8)}, r"agree on depth, got \[2, 3\]"),
     ],
 )

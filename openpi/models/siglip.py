@@ -8,11 +8,11 @@ import math
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from openpi.models import posemb
+from openpi.models import remat as remat_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,18 +89,20 @@ class Encoder(nn.Module):
 
     config: SiglipConfig
     dtype: Any
-    remat: bool
+    remat: str
 
     @nn.compact
     def __call__(self, x: Float[Array, "B P D"]) -> Float[Array, "B P D"]:
-        block = nn.remat(EncoderBlock, prevent_cse=False, policy=jax.checkpoint_policies.nothing_saveable)
+        unrolled = self.remat == "none"
         layers = nn.scan(
-            block if self.remat else EncoderBlock,
+            EncoderBlock
+            if unrolled
+            else nn.remat(EncoderBlock, prevent_cse=False, policy=remat_lib.SAVEABLE[self.remat]),
             variable_axes={"params": 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.config.depth,
-            unroll=1 if self.remat else self.config.depth,
+            unroll=self.config.depth if unrolled else 1,
         )
         x, _ = layers(self.config.mlp_dim, self.config.num_heads, self.dtype, name="encoderblock")(x, None)
         return nn.LayerNorm(dtype=self.dtype, name="encoder_norm")(x)
@@ -112,7 +114,7 @@ class Siglip(nn.Module):
     config: SiglipConfig
     num_classes: int
     dtype: Any = jnp.float32  # compute dtype behind the patch embedding
-    remat: bool = True  # recompute each layer in the backward pass, and loop over layers; False: keep all, unroll
+    remat: str = "full"  # what the backward pass computes again, see remat; "none" unrolls the loop over layers
 
     @nn.compact
     def __call__(self, images: Float[Array, "B H W C"]) -> Float[Array, "B P D"]:

@@ -20,7 +20,7 @@ _LANGUAGE = {"width": 16, "depth": 2, "mlp_dim": 32, "num_heads": 2, "num_kv_hea
 
 def _config(model, robot, asset_id, **sizes):
     config = schema.base_config("golden", model, robot)
-    model.update(dtype="float32", vocab_size=2000, remat=False, image_keys=robots.image_keys(robot), **sizes)
+    model.update(dtype="float32", vocab_size=2000, remat="none", image_keys=robots.image_keys(robot), **sizes)
     model.siglip.update(width=16, depth=1, mlp_dim=24, num_heads=2, patch_size=14)
     model.language.update(_LANGUAGE)
     if "expert" in model:

@@ -39,7 +39,7 @@ def model_config(settings):
         action_horizon=settings["action_horizon"],
         max_token_len=settings["max_token_len"],
         pi05=settings["pi05"],
-        remat=False,  # compiles faster; the numbers are the same
+        remat="none",  # compiles faster; the numbers are the same
     )
 
 
