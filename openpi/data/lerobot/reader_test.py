@@ -10,7 +10,7 @@ import pytest
 
 from openpi.data.lerobot import reader, recording, writer
 
-WRITTEN_BY_LEROBOT = pathlib.Path(__file__).parent / "testdata/written_by_lerobot"
+TESTDATA = pathlib.Path(__file__).parent / "testdata"
 LENGTHS = (4, 7, 5)
 
 
@@ -53,8 +53,9 @@ def test_reads_back_what_was_recorded(root):
         dataset[n]
 
 
-def test_reads_what_lerobot_wrote():
-    dataset = reader.LeRobotDataset(WRITTEN_BY_LEROBOT, delta_timestamps={"action": [0.0, 0.1]})
+@pytest.mark.parametrize("folder", ["written_by_lerobot", "written_by_lerobot_v21"])
+def test_reads_what_lerobot_wrote(folder):
+    dataset = reader.LeRobotDataset(TESTDATA / folder, delta_timestamps={"action": [0.0, 0.1]})
     assert dataset.tasks == ("reach the cube", "push the cube")
     n = 0
     for episode, length in enumerate((3, 5, 4)):

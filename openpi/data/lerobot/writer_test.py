@@ -13,6 +13,7 @@ import pytest
 from openpi.data.lerobot import json_text, recording, writer
 
 WRITTEN_BY_LEROBOT = pathlib.Path(__file__).parent / "testdata/written_by_lerobot"
+WRITTEN_BY_LEROBOT_V21 = pathlib.Path(__file__).parent / "testdata/written_by_lerobot_v21"
 LIKE_LEROBOT = {  # the features of testdata/written_by_lerobot
     "observation.state": {"dtype": "float32", "shape": [2], "names": ["a", "b"]},
     "action": {"dtype": "float32", "shape": [2], "names": ["a", "b"]},
@@ -41,9 +42,18 @@ def like_lerobot_frame(n, episode, last):
 @pytest.fixture(scope="module")
 def like_lerobot(tmp_path_factory):
     """What lerobot recorded into testdata/written_by_lerobot, recorded by our writer."""
-    root = tmp_path_factory.mktemp("written") / "dataset"
+    return record_like_lerobot(tmp_path_factory.mktemp("written") / "dataset", "v3.0")
+
+
+@pytest.fixture(scope="module")
+def like_lerobot_v21(tmp_path_factory):
+    """The same of testdata/written_by_lerobot_v21."""
+    return record_like_lerobot(tmp_path_factory.mktemp("written") / "dataset", "v2.1")
+
+
+def record_like_lerobot(root, version):
     n = 0
-    with writer.LeRobotWriter(root, 10, LIKE_LEROBOT, robot_type="aloha") as recorder:
+    with writer.LeRobotWriter(root, 10, LIKE_LEROBOT, version=version, robot_type="aloha") as recorder:
         for episode, (length, task) in enumerate([(3, "reach the cube"), (5, "push the cube"), (4, "reach the cube")]):
             for i in range(length):
                 recorder.add_frame(like_lerobot_frame(n, episode, i == length - 1))
@@ -58,6 +68,38 @@ def files(root):
 
 def test_the_same_files_as_lerobot(like_lerobot):
     assert files(like_lerobot) == files(WRITTEN_BY_LEROBOT)
+
+
+def test_v21_is_the_same_as_lerobots_but_for_the_codec(like_lerobot_v21):
+    assert files(like_lerobot_v21) == files(WRITTEN_BY_LEROBOT_V21)
+    ours, theirs = (
+        json.loads((root / "meta/info.json").read_text()) for root in (like_lerobot_v21, WRITTEN_BY_LEROBOT_V21)
+    )
+    assert ours["features"]["observation.images.top"]["info"].pop("video.codec") == "h264"
+    assert theirs["features"]["observation.images.top"]["info"].pop("video.codec") == "av1"
+    assert ours == theirs and list(ours["features"]) == list(theirs["features"])
+    for name in ("tasks", "episodes", "episodes_stats"):
+        ours, theirs = (
+            [json.loads(line) for line in (root / f"meta/{name}.jsonl").read_text().splitlines()]
+            for root in (like_lerobot_v21, WRITTEN_BY_LEROBOT_V21)
+        )
+        if name != "episodes_stats":
+            assert ours == theirs
+    for our, their in zip(ours, theirs, strict=True):
+        assert list(our["stats"]) == list(their["stats"]) and our["episode_index"] == their["episode_index"]
+        for key, stats in their["stats"].items():
+            assert list(our["stats"][key]) == list(stats) == ["min", "max", "mean", "std", "count"]
+            for name, value in stats.items():  # lerobot takes them of the images before they are encoded, as we do
+                np.testing.assert_allclose(our["stats"][key][name], value, atol=1e-6, err_msg=f"{key} {name}")
+
+
+@pytest.mark.parametrize("episode", range(3))
+def test_v21_has_the_same_tables_as_lerobots(like_lerobot_v21, episode):
+    file = f"data/chunk-000/episode_{episode:06d}.parquet"
+    ours, theirs = (pq.read_table(root / file) for root in (like_lerobot_v21, WRITTEN_BY_LEROBOT_V21))
+    assert ours.schema.equals(theirs.schema)
+    assert json.loads(ours.schema.metadata[b"huggingface"]) == json.loads(theirs.schema.metadata[b"huggingface"])
+    assert ours.drop("observation.images.png").equals(theirs.drop("observation.images.png"))
 
 
 def test_the_same_info_but_for_the_codec(like_lerobot):
@@ -147,8 +189,13 @@ def test_files_are_split_at_their_size_limits(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("saved", [0, 2])
-def test_an_exception_while_recording_leaves_nothing(tmp_path, error, saved):
-    with pytest.raises(error), writer.LeRobotWriter(tmp_path / "d", recording.FPS, recording.FEATURES) as recorder:
+@pytest.mark.parametrize("version", ["v2.1", "v3.0"])
+def test_an_exception_while_recording_leaves_nothing(tmp_path, error, saved, version):
+    options = {"version": version}
+    with (
+        pytest.raises(error),
+        writer.LeRobotWriter(tmp_path / "d", recording.FPS, recording.FEATURES, **options) as recorder,
+    ):
         for _ in range(saved):
             recorder.add_frame(recording.frame(0))
             recorder.save_episode("t")
@@ -270,6 +317,20 @@ def test_a_wrong_frame_is_named_and_does_no_harm(tmp_path, change, message):
 def test_a_feature_that_cannot_be_recorded_is_named(tmp_path, features, message):
     with pytest.raises(ValueError, match=message):
         writer.LeRobotWriter(tmp_path / "d", 10, features)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"version": "v2.0"}, "version is 'v2.0', and must be one of v3.0, v2.1"),
+        ({"codec": "vp9"}, "video codec 'vp9': must be one of h264, hevc, av1"),
+        ({"preset": "warp"}, "libx264 takes no Encoding"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        writer.LeRobotWriter(tmp_path / "d", recording.FPS, recording.FEATURES, **options)
     assert list(tmp_path.iterdir()) == []
 
 
