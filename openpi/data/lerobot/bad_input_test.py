@@ -185,6 +185,7 @@ def test_what_is_wrong_with_a_video_is_named_or_left_out(v21, recorded, kind):
     with pytest.raises(kind, match=message) as caught:
         dataset[10]
     assert "\n" not in str(caught.value)
+    assert ("config.data.skip_bad_episodes=True" in str(caught.value)) == (kind is FileNotFoundError)
     with pytest.raises(kind, match=r"episode 1.*video .*episode_000001\.mp4"):
         reader.LeRobotDataset(v21, check_videos=True)
 

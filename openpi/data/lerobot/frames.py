@@ -63,8 +63,11 @@ class EncodedFrames:
         tolerance = decoder.TOLERANCE_S + float(np.spacing(np.float32(stamp)))  # timestamps are float32
         try:
             self._decoder.frame(spans.path(episode), spans.from_timestamp[episode] + stamp, tolerance, out)
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"{self._episodes.name(row)}: {error}") from error
+        except FileNotFoundError as error:
+            hint = "config.data.skip_bad_episodes=True leaves such episodes out"
+            raise FileNotFoundError(f"{self._episodes.name(row)}: {error} ({hint})") from error
+        except ValueError as error:
+            raise ValueError(f"{self._episodes.name(row)}: {error}") from error
 
     def _png_frame(self, key: str, row: int, out: np.ndarray) -> None:
         episode = self._episodes.of_row(row)
