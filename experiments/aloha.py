@@ -71,7 +71,7 @@ def _reach(name: str, model: config_dict.ConfigDict, max_token_len: int):
         },
         compute_norm_stats=True,
         min_std=1e-2,
-        cache_frames=True,
+        cache="frames",
     )
     config.update(batch_size=32, noise_draws=4, num_train_steps=2000, ema_decay=0.99, num_workers=0)
     config.update(log_interval=50, save_interval=500, keep_period=0)

@@ -45,12 +45,26 @@ def resize_with_pad(
     return resized.reshape(*images.shape[:-3], height, width, images.shape[-1])
 
 
+def fitted_size(height: int, width: int, target_height: int, target_width: int) -> tuple[int, int]:
+    """(rows, columns) of an image of `height` × `width` that `resize_with_pad` has fitted into the target."""
+    ratio = max(width / target_width, height / target_height)
+    return int(height / ratio), int(width / ratio)
+
+
+def resize(
+    image: np.ndarray, height: int, width: int, method: Image.Resampling = Image.Resampling.BILINEAR
+) -> np.ndarray:
+    """Resizes one image, uint8 [H, W, C], to [height, width, C], whatever becomes of its proportions."""
+    if image.shape[:2] == (height, width):
+        return image
+    channels = image.shape[2]
+    picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+    return np.asarray(picture.resize((width, height), resample=method)).reshape(height, width, channels)
+
+
 def _resize_into(source: np.ndarray, target: np.ndarray, method: Image.Resampling) -> None:
     """Fits `source` [H, W, C] into the middle of the black `target` [height, width, C], in place."""
-    height, width, channels = target.shape
-    ratio = max(source.shape[1] / width, source.shape[0] / height)
-    rows, columns = int(source.shape[0] / ratio), int(source.shape[1] / ratio)
-    picture = Image.fromarray(source[..., 0] if channels == 1 else source)
-    shrunk = np.asarray(picture.resize((columns, rows), resample=method)).reshape(rows, columns, channels)
+    height, width = target.shape[:2]
+    rows, columns = fitted_size(*source.shape[:2], height, width)
     top, left = (height - rows) // 2, (width - columns) // 2
-    target[top : top + rows, left : left + columns] = shrunk
+    target[top : top + rows, left : left + columns] = resize(source, rows, columns, method)

@@ -71,13 +71,21 @@ def cosine_schedule(warmup_steps: int, peak_lr: float, decay_steps: int, decay_l
     """Linear warm-up to peak_lr, then cosine to decay_lr; decay_steps counts from step 0 and includes the warm-up."""
     return ConfigDict(
         {
-            "kind": "cosine",
+            "kind": "cosine",  # or "inverse_sqrt", which has no decay_steps and decay_lr
             "warmup_steps": warmup_steps,
             "peak_lr": peak_lr,
             "decay_steps": decay_steps,
             "decay_lr": decay_lr,
+            "timescale": 10_000,  # of "inverse_sqrt"
         }
     )
+
+
+def inverse_sqrt_schedule(warmup_steps: int, peak_lr: float, timescale: int) -> ConfigDict:
+    """Linear warm-up to peak_lr, then peak_lr / sqrt(1 + steps since warm-up / timescale)."""
+    schedule = cosine_schedule(warmup_steps, peak_lr, 30_000, 2.5e-6)
+    schedule.update(kind="inverse_sqrt", timescale=timescale)
+    return schedule
 
 
 def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
@@ -87,7 +95,8 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "kind": "lerobot",  # "lerobot", "droid_rlds" or "fake": random model inputs, without statistics
             "robot": robots.aloha() if robot is None else robot,  # what its numbers and cameras are
             "repo_id": "",  # name of the dataset; also its folder
-            "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>
+            "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>, else the Hub's
+            "revision": "",  # of the Hub's: a branch, tag or commit; "" = the newest format
             "reader": "openpi",  # or "lerobot": the lerobot package itself reads it (programs built with --config=lerobot)
             "generator": "",  # "aloha_reach": record it in simulation when it is not there
             "generator_episodes": 0,
@@ -106,7 +115,13 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "use_quantile_norm": False,  # 1 % and 99 % quantiles to [-1, 1] instead of mean and std; pi0.5's and pi0-FAST's way
             "compute_norm_stats": False,  # compute missing statistics before training instead of stopping
             "min_std": 0.0,  # a dimension that varies less (in its own unit) is left unscaled by computed statistics
-            "cache_frames": False,  # decode all video once into a file that is mapped into memory
+            # how images are read: "none": decoded each time; "frames": decoded once, at the model's size, into files that are
+            # mapped into memory; "video": encoded anew at that size (lossy); "auto": "frames" where they fit, else "video"
+            "cache": "none",
+            "cache_max_gib": 32.0,  # what decoded frames may take of the disk
+            # several datasets in place of repo_id: {"weight" (share of the samples), "repo_id" or "root", "revision",
+            # "reader"} each
+            "mixture": (),
             "rlds": {  # of "droid_rlds"
                 "data_dir": "",  # the folder that holds <name>/<version> of each dataset
                 "action_space": "joint_position",  # what DROID's actions are: "joint_position" or "joint_velocity"
@@ -147,19 +162,23 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
             # = that of the released LoRA fine-tunes
             "freeze": "",
             "optimizer": {
-                "kind": "adamw",
+                "kind": "adamw",  # or "sgd": momentum alone, without weight decay and clipping
                 "b1": 0.9,
                 "b2": 0.95,
                 "eps": 1e-8,
                 "weight_decay": 1e-10,
                 "clip_gradient_norm": 1.0,
+                "momentum": 0.9,  # of "sgd"
+                "nesterov": False,  # of "sgd"
             },
             "lr_schedule": cosine_schedule(1000, 2.5e-5, 30_000, 2.5e-6),
             "ema_decay": 0.99,  # exponential moving average of the weights; 0 = off
             "noise_draws": 1,  # (noise, time) draws for each sample; the images are encoded once for all of them
             "seed": 42,
             "batch_size": 32,  # samples per step, over all devices
-            "num_workers": 2,  # reader threads of the loader
+            # parts that the batch is computed in, one after the other: the same step, with the memory of one part
+            "accumulation_steps": 1,
+            "num_workers": -1,  # reader threads of the loader; 0 = read when asked, -1 = as many as measured best
             "num_train_steps": 30_000,
             "log_interval": 100,  # steps
             "save_interval": 1000,  # steps between checkpoints; the last step is always saved

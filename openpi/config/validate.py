@@ -10,13 +10,14 @@ _KINDS = {
     "model.siglip.posemb_init": ("normal", "sincos2d"),
     "model.siglip.head_init": ("zeros", "lecun"),
     "tokenizer.actions": ("fast", "binning", "fsq"),
+    "data.cache": ("none", "frames", "video", "auto"),
     "data.kind": ("lerobot", "droid_rlds", "fake"),
     "data.reader": ("openpi", "lerobot"),
     "data.rlds.action_space": ("joint_position", "joint_velocity"),
     "data.generator": ("", "aloha_reach"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
-    "optimizer.kind": ("adamw",),
-    "lr_schedule.kind": ("cosine",),
+    "optimizer.kind": ("adamw", "sgd"),
+    "lr_schedule.kind": ("cosine", "inverse_sqrt"),
 }
 _POSITIVE = (
     "batch_size",
@@ -24,6 +25,11 @@ _POSITIVE = (
     "log_interval",
     "save_interval",
     "noise_draws",
+    "accumulation_steps",
+    "optimizer.eps",
+    "optimizer.clip_gradient_norm",
+    "lr_schedule.peak_lr",
+    "lr_schedule.timescale",
     "fsdp_devices",
     "model.image_size",
     "model.action_dim",
@@ -55,6 +61,16 @@ def validate(config: schema.ConfigDict) -> None:
         )
     if not 0.0 <= config.ema_decay < 1.0:
         raise ValueError(f"config.ema_decay={config.ema_decay} must be at least 0 (off) and below 1")
+    for field in ("optimizer.b1", "optimizer.b2", "optimizer.momentum"):
+        if not 0.0 <= _get(config, field) < 1.0:
+            raise ValueError(f"config.{field}={_get(config, field)} must be at least 0 and below 1")
+    for field in ("optimizer.weight_decay", "lr_schedule.warmup_steps", "lr_schedule.decay_lr"):
+        if _get(config, field) < 0:
+            raise ValueError(f"config.{field}={_get(config, field)} must be at least 0")
+    if config.batch_size % config.accumulation_steps:
+        raise ValueError(
+            f"config.accumulation_steps={config.accumulation_steps} must divide config.batch_size={config.batch_size}"
+        )
     if config.overwrite and config.resume:
         raise ValueError("config.overwrite and config.resume are both set: choose one")
     if not config.exp_name or "/" in config.exp_name or config.exp_name.startswith("."):

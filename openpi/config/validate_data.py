@@ -13,6 +13,8 @@ def validate(config: schema.ConfigDict) -> None:
     _check_robot(config)
     _check_repack(config)
     _check_rlds(config.data)
+    _check_cache(config.data)
+    _check_mixture(config.data)
 
 
 def _check_robot(config: schema.ConfigDict) -> None:
@@ -42,7 +44,7 @@ def _check_robot(config: schema.ConfigDict) -> None:
 def _check_repack(config: schema.ConfigDict) -> None:
     """What the robot needs is made of the dataset's keys; asked of configurations that have a dataset."""
     data = config.data
-    if data.kind == "fake" or not (data.repo_id or data.root or data.kind == "droid_rlds"):
+    if data.kind == "fake" or not (data.repo_id or data.root or data.mixture or data.kind == "droid_rlds"):
         return
     robot, made = data.robot, _paths(data.repack.to_dict())
     needed = [part["key"] for part in robot.state] + ["actions"]
@@ -81,3 +83,23 @@ def _check_rlds(data: schema.ConfigDict) -> None:
             "config.data.rlds.action_space='joint_velocity', but config.data.robot.delta_mask subtracts joint positions: "
             "set it to ()"
         )
+
+
+def _check_cache(data: schema.ConfigDict) -> None:
+    if not 0 < data.cache_max_gib < math.inf:
+        raise ValueError(f"config.data.cache_max_gib={data.cache_max_gib} must be positive")
+    if data.kind != "lerobot" and data.cache in ("frames", "video"):
+        raise ValueError(f"config.data.cache={data.cache!r} is for LeRobot datasets: set it to 'none'")
+
+
+def _check_mixture(data: schema.ConfigDict) -> None:
+    known = ("weight", "repo_id", "root", "revision", "reader")
+    for number, entry in enumerate(data.mixture):
+        field = f"config.data.mixture[{number}]"
+        if not isinstance(entry, Mapping) or set(entry) - set(known) or not (entry.get("repo_id") or entry.get("root")):
+            raise ValueError(
+                f"{field} must have 'weight' and 'repo_id' or 'root', and may have 'revision' and 'reader'"
+            )
+        weight = entry.get("weight")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ValueError(f"{field} has the weight {weight!r}, and it must be a positive number")

@@ -11,6 +11,7 @@ from typing import Any
 
 _VERSION = 1
 
+
 def save(next_batch: int, order: Mapping[str, Any]) -> dict[str, Any]:
     """The position as JSON can hold it."""
     return {"version": _VERSION, "next_batch": next_batch, "order": dict(order)}

@@ -26,7 +26,7 @@ from openpi.config import app, load, schema
 from openpi.evaluate import baselines, film, report, rollout
 from openpi.policies import create
 from openpi.sims.aloha_reach import environment
-from openpi.trainer import data_source
+from openpi.trainer import lerobot_source
 
 _HOST = flags.DEFINE_string("host", None, "Address of the policy server to drive.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port of the policy server.")
@@ -68,7 +68,7 @@ def main(config: schema.ConfigDict | None) -> int:
             f"--replan_steps={replan_steps} is more than the {config.model.action_horizon} actions of a chunk"
         )
     # What can be missing is looked for before minutes of episodes.
-    demonstration = baselines.mean_demonstration(data_source.root_dir(config.data)) if _BASELINES.value else None
+    demonstration = baselines.mean_demonstration(lerobot_source.root_dir(config.data)) if _BASELINES.value else None
 
     with contextlib.ExitStack() as stack:
         name, policy = _open_policy(config, stack)

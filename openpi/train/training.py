@@ -62,12 +62,17 @@ def train(config: schema.ConfigDict) -> int:
     stats = norm_stats_source.load_or_compute(config, dataset)
     codec_dir = codec_source.find_or_train(config, dataset, stats)
     transforms = build_transforms.build(config, codec_dir)
-    tasks = dict(enumerate(dataset.tasks)) if config.data.prompt_from_task else None
-    transform = transforms.training(stats, tasks)
+    transform = transforms.training(stats, data_source.tasks(config, dataset))
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(
             loader.create_loader(
-                dataset, transform, batch_size=config.batch_size, seed=config.seed, num_threads=config.num_workers
+                dataset,
+                transform,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                num_threads=config.num_workers,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
             )
         )
         batch = _abstract_batch(transform(dataset[0]), config.batch_size, sharding.data(mesh))

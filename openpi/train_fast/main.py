@@ -43,7 +43,7 @@ def main(config: schema.ConfigDict | None) -> None:
         raise ValueError("where to? give --output=FOLDER")
     output = pathlib.Path(_OUTPUT.value).expanduser().absolute()
     fast_codec_files.check_free(output, overwrite=_OVERWRITE.value)  # fails before the work, not after it
-    config.data.cache_frames = False
+    config.data.cache = "none"
     dataset = data_source.open_dataset(config)
     stats = norm_stats_source.load_or_compute(config, dataset)
     normalized = build_transforms.normalized(config, stats)

@@ -1,77 +1,71 @@
-"""The dataset that a configuration trains on: found, or recorded in simulation, or a clear line that says how to get it."""
+"""The data that a configuration trains on: one dataset, or several by their weights."""
 
-import logging
 import pathlib
+from collections.abc import Mapping
 
 from openpi.checkpoints.assets import cache
 from openpi.config import schema
-from openpi.data import frame_cache
-from openpi.data.lerobot import info as lerobot_info
-from openpi.data.lerobot import reader
+from openpi.data import dataset as dataset_lib
+from openpi.data import image_cache, mixture
+from openpi.trainer import lerobot_source
 
-_LOGGER = logging.getLogger("openpi")
-
-
-def root_dir(data: schema.ConfigDict) -> pathlib.Path:
-    """The folder of the dataset of `config.data`.
-
-    Raises:
-      ValueError: the configuration names no dataset.
-    """
-    if data.root:
-        return pathlib.Path(data.root).expanduser().absolute()
-    if not data.repo_id:
-        raise ValueError(
-            "config.data.repo_id is empty: this configuration is for inference; "
-            "to train with it set --config.data.repo_id=NAME, or --config.data.root=FOLDER of a LeRobot dataset"
-        )
-    return cache.data_home() / "datasets" / data.repo_id
+# What a dataset of `config.data.mixture` may have of its own, besides its weight.
+_OWN = ("repo_id", "root", "revision", "reader")
 
 
-def open_dataset(config: schema.ConfigDict) -> reader.LeRobotDataset:
-    """Opens the dataset of `config.data`, with actions as chunks; records it first if it is missing and can be simulated.
+def open_dataset(config: schema.ConfigDict) -> dataset_lib.Recorded:
+    """Opens what `config.data` names, with actions as chunks: fetched, recorded or cached first, if need be.
 
     Raises:
-      FileNotFoundError: it is missing.
-      ValueError: it lacks what `config.data.repack` names, is damaged, or is not the one that would be recorded.
+      FileNotFoundError: a dataset is missing.
+      OSError: one cannot be fetched, or the disk has no room for its cache.
+      ValueError: one lacks what `config.data.repack` names, is damaged, or does not fit the others.
     """
-    data, root = config.data, root_dir(config.data)
-    if data.generator and not root.exists():
-        _GENERATORS[data.generator](root, data)
-    info = lerobot_info.load(root)
-    if data.generator and info.total_episodes != data.generator_episodes:
+    if config.data.kind not in _KINDS:
         raise ValueError(
-            f"the dataset at {root} has {info.total_episodes} episodes and config.data.generator_episodes is "
-            f"{data.generator_episodes}; remove that folder to record anew, or give it another --config.data.repo_id"
+            f"config.data.kind is {config.data.kind!r}, which has no dataset; {', '.join(_KINDS)} have one"
         )
-    names = dict(_leaves(data.repack.to_dict(), "config.data.repack"))
-    names |= {f"config.data.action_sequence_keys[{i}]": key for i, key in enumerate(data.action_sequence_keys)}
-    for field, key in names.items():
-        if key not in (*info.features, "task", "prompt"):
-            known = ", ".join(name for name in info.features if name not in lerobot_info.INDEX_FEATURES)
-            raise ValueError(f"{field} is {key!r}, which the dataset at {root} does not have; it has: {known}")
-    chunk = [step / info.fps for step in range(config.model.action_horizon)]
-    dataset = reader.LeRobotDataset(
-        root,
-        delta_timestamps=dict.fromkeys(data.action_sequence_keys, chunk),
-        keys=sorted({key for key in names.values() if key in info.features}),
+    return _KINDS[config.data.kind](config)
+
+
+def tasks(config: schema.ConfigDict, dataset: dataset_lib.Recorded) -> Mapping[int, str] | None:
+    """The instructions by task index where `config.data.prompt_from_task`; None elsewhere."""
+    return dict(enumerate(dataset.tasks)) if config.data.prompt_from_task else None
+
+
+def _open_lerobot(config: schema.ConfigDict) -> dataset_lib.Recorded:
+    data = config.data
+    parts = [_of_mixture(config, number) for number in range(len(data.mixture))] or [data]
+    datasets = image_cache.cached(
+        [lerobot_source.open_dataset(config, part) for part in parts],
+        data.cache,
+        _cache_dir(),
+        image_size=config.model.image_size,
+        max_gib=data.cache_max_gib,
     )
-    _LOGGER.info("dataset %s: %d episodes, %d frames", root, info.total_episodes, len(dataset))
-    return frame_cache.cached(dataset, cache.data_home() / "frames") if data.cache_frames else dataset
+    if not data.mixture:
+        return datasets[0]
+    return mixture.Mixture([(dataset, entry["weight"]) for dataset, entry in zip(datasets, data.mixture, strict=True)])
 
 
-def _record_aloha_reach(root: pathlib.Path, data: schema.ConfigDict) -> None:
-    from openpi.sims.aloha_reach import record  # only here: who trains on a real robot's data needs no simulator
+def _of_mixture(config: schema.ConfigDict, number: int) -> schema.ConfigDict:
+    """`config.data` as it is for one dataset of the mixture."""
+    entry = config.data.mixture[number]
+    own = {"repo_id": "", "root": "", "revision": ""} | {key: value for key, value in entry.items() if key in _OWN}
+    part = config.data.copy_and_resolve_references()
+    with part.unlocked():
+        part.update(own, generator="")
+    return part
 
-    record.generate(root, num_episodes=data.generator_episodes, seed=data.generator_seed)
+
+def _open_droid_rlds(config: schema.ConfigDict) -> dataset_lib.Recorded:
+    from openpi.data.rlds import open_droid  # only here: few train on it
+
+    return mixture.Mixture(open_droid.open_droid(config))
 
 
-_GENERATORS = {"aloha_reach": _record_aloha_reach}
+_KINDS = {"lerobot": _open_lerobot, "droid_rlds": _open_droid_rlds}
 
 
-def _leaves(tree: dict, path: str):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{path}.{key}")
-        else:
-            yield f"{path}.{key}", value
+def _cache_dir() -> pathlib.Path:
+    return cache.data_home() / "frames"

@@ -15,7 +15,7 @@ _PARTS = ("siglip", "language", "expert")
 # What to change in experiments/aloha.py to train a network of almost no size on that dataset.
 SETTINGS = {
     "data.generator": "",
-    "data.cache_frames": False,
+    "data.cache": "none",
     **{f"model.{part}.{size}": 16 for part in _PARTS for size in ("width", "mlp_dim")},
     **{f"model.{part}.depth": 1 for part in _PARTS},
     **{f"model.{part}.num_heads": 2 for part in _PARTS},
