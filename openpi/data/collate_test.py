@@ -9,7 +9,7 @@ def test_every_leaf_is_stacked_and_keeps_its_dtype():
         {"image": {"a": np.full((2, 3), n, np.uint8)}, "mask": np.True_, "state": np.array([n], np.float32), "n": n}
         for n in range(3)
     ]
-    batch = collate.collate(samples)
+    batch = collate.collate(samples, 3)
     np.testing.assert_array_equal(batch["image"]["a"][:, 0, 0], [0, 1, 2])
     assert batch["image"]["a"].shape == (3, 2, 3) and batch["image"]["a"].dtype == np.uint8
     assert batch["mask"].dtype == np.bool_ and batch["state"].dtype == np.float32
@@ -28,10 +28,10 @@ def test_every_leaf_is_stacked_and_keeps_its_dtype():
 )
 def test_samples_that_differ_are_named(other, message):
     with pytest.raises(ValueError, match=message):
-        collate.collate([{"a": {"x": np.zeros(2)}}, other])
+        collate.collate([{"a": {"x": np.zeros(2)}}, other], 2)
 
 
 @pytest.mark.parametrize("text", ["a prompt", np.array("a prompt"), b"bytes", None])
 def test_text_is_refused(text):
     with pytest.raises(ValueError, match="'prompt' is .*: a transform has to tokenize or drop it"):
-        collate.collate([{"prompt": text}] * 2)
+        collate.collate([{"prompt": text}] * 2, 2)

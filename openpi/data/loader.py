@@ -178,7 +178,8 @@ class _Batches:
 
     def __call__(self, number: int) -> Sample:
         first = number * self._stride
-        return collate.collate([self._transform(self._read(first + place)) for place in self._places])
+        samples = (self._transform(self._read(first + place)) for place in self._places)
+        return collate.collate(samples, len(self._places))
 
     def _read(self, at: int) -> Sample:
         number, row = self._order[at]

@@ -140,7 +140,7 @@ def _check_freeze(pattern: str) -> None:
 
 def _abstract_batch(sample, batch_size: int, placed: jax.sharding.Sharding):
     """Shapes and dtypes of a batch on the device, from one sample."""
-    one = jax.eval_shape(lambda tree: tree, collate.collate([sample]))
+    one = jax.eval_shape(lambda tree: tree, collate.collate([sample], 1))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((batch_size, *leaf.shape[1:]), leaf.dtype, sharding=placed), one
     )
