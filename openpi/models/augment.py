@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from openpi.models import microbatch
+
 _CROP = 0.95  # share of each side that a random crop keeps
 _MAX_ROTATION = math.radians(5)
 _BRIGHTNESS, _CONTRAST, _HUE = 0.3, 0.4, 0.1
@@ -18,7 +20,12 @@ _JITTER_PROBABILITY = 0.5
 
 
 def augment(
-    rng: Key[Array, ""], images: Float[Array, "B H W 3"], *, geometry: bool, saturation: float = 0.0
+    rng: Key[Array, ""],
+    images: Float[Array, "B H W 3"],
+    *,
+    geometry: bool,
+    saturation: float = 0.0,
+    part: microbatch.Microbatch = microbatch.WHOLE,
 ) -> Float[Array, "B H W 3"]:
     """Augments each image in [-1, 1] with a key of its own.
 
@@ -27,8 +34,9 @@ def augment(
         images: in [-1, 1]; the result may leave this range a little.
         geometry: also crop and rotate (not for wrist cameras, which move with the arm).
         saturation: largest relative change of the saturation in the jitter; the published models had none.
+        part: of which batch the images are which part.
     """
-    keys = jax.random.split(rng, images.shape[0])
+    keys = part.of(jax.random.split(rng, part.total(images.shape[0])))
     one = functools.partial(_augment_one, geometry=geometry, saturation=saturation)
     return jax.vmap(one)(keys, images / 2.0 + 0.5) * 2.0 - 1.0
 

@@ -13,8 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from openpi.models import microbatch, pi0, pi0_fast
 from openpi.models import observation as observation_lib
-from openpi.models import pi0, pi0_fast
 
 Config: TypeAlias = pi0.Pi0Config | pi0_fast.Pi0FastConfig
 Params: TypeAlias = dict[str, Any]
@@ -56,6 +56,7 @@ def compute_loss(
     *,
     train: bool = False,
     num_draws: int = 1,
+    part: microbatch.Microbatch = microbatch.WHOLE,
 ) -> Float[Array, "B *H"]:
     """The loss of each sample (pi0-FAST) or of each of its steps (pi0, pi0.5); only the mean counts.
 
@@ -67,10 +68,11 @@ def compute_loss(
         actions: the actions to learn; pi0-FAST finds them in the observation's tokens.
         train: augment the images, if the config says so.
         num_draws: draws of noise and time per observation, for flow models.
+        part: of which batch these are which part; each sample's loss is the same as in the whole.
     """
     if isinstance(config, pi0_fast.Pi0FastConfig):
-        return pi0_fast.compute_loss(config, params, rng, observation, actions, train=train)
-    return pi0.compute_loss(config, params, rng, observation, actions, train=train, num_draws=num_draws)
+        return pi0_fast.compute_loss(config, params, rng, observation, actions, train=train, part=part)
+    return pi0.compute_loss(config, params, rng, observation, actions, train=train, num_draws=num_draws, part=part)
 
 
 def sample(

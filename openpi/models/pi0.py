@@ -17,7 +17,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.models import attention_mask, fake_inputs, flow, gemma, image_tokens, posemb, preprocess, remat, siglip
+from openpi.models import (
+    attention_mask,
+    fake_inputs,
+    flow,
+    gemma,
+    image_tokens,
+    microbatch,
+    posemb,
+    preprocess,
+    remat,
+    siglip,
+)
 from openpi.models import observation as observation_lib
 
 Params: TypeAlias = dict[str, Any]
@@ -121,6 +132,7 @@ def compute_loss(
     noise: Float[Array, "*draws B H A"] | None = None,
     time: Float[Array, "*draws B"] | None = None,
     num_draws: int = 1,
+    part: microbatch.Microbatch = microbatch.WHOLE,
 ) -> Float[Array, "B H"]:
     """Flow-matching loss: mean squared error of the velocity at a random point between actions and noise.
 
@@ -135,18 +147,19 @@ def compute_loss(
         time: in (0, 1]; drawn from 0.001 + 0.999 * Beta(1.5, 1) when None. With several draws [num_draws, B].
         num_draws: draws of (noise, time) per observation. With more than one the prefix is encoded once for all, and
             the loss is the mean over draws: the same expectation with less variance, for little work.
+        part: of which batch these are which part: each sample gets the augmentation, noise and time as in the whole.
 
     Raises:
         ValueError: when a camera is missing, or state or actions do not have the model's shape.
     """
     _check_inputs(config, observation, actions)
     preprocess_rng, noise_rng, time_rng = jax.random.split(rng, 3)
-    observation = _preprocess(config, preprocess_rng, observation, config.augmentation if train else "none")
-    draws = () if num_draws == 1 else (num_draws,)
+    observation = _preprocess(config, preprocess_rng, observation, config.augmentation if train else "none", part)
+    draws, batch = () if num_draws == 1 else (num_draws,), part.total(actions.shape[0])
     if noise is None:
-        noise = jax.random.normal(noise_rng, (*draws, *actions.shape))
+        noise = part.of(jax.random.normal(noise_rng, (*draws, batch, *actions.shape[1:])), axis=len(draws))
     if time is None:
-        time = jax.random.beta(time_rng, 1.5, 1, (*draws, actions.shape[0])) * 0.999 + 0.001
+        time = part.of(jax.random.beta(time_rng, 1.5, 1, (*draws, batch)) * 0.999 + 0.001, axis=len(draws))
     x_t, u_t = flow.interpolate(actions, noise, time)
 
     prefix_tokens = embed_prefix(config, params, observation)
@@ -293,9 +306,9 @@ def _velocity(config: Pi0Config, params: Params, suffix_out: Float[Array, "B S D
     return _linear(params["action_out_proj"], suffix_out[:, -config.action_horizon :])
 
 
-def _preprocess(config, rng, observation, augmentation="none"):
+def _preprocess(config, rng, observation, augmentation="none", part=microbatch.WHOLE):
     form = {"image_keys": config.image_keys, "image_resolution": config.image_resolution}
-    return preprocess.preprocess(rng, observation, **form, augmentation=augmentation)
+    return preprocess.preprocess(rng, observation, **form, augmentation=augmentation, part=part)
 
 
 def _check_inputs(config, observation, actions=None):

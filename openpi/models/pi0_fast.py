@@ -22,6 +22,7 @@ from openpi.models import (
     gemma,
     gemma_fast,
     image_tokens,
+    microbatch,
     preprocess,
     remat,
     right_align,
@@ -124,6 +125,7 @@ def compute_loss(
     actions: Float[Array, "B H A"],
     *,
     train: bool = False,
+    part: microbatch.Microbatch = microbatch.WHOLE,
 ) -> Float[Array, " B"]:
     """Mean cross-entropy of the tokens that `token_loss_mask` marks, each predicted from those before it.
 
@@ -134,13 +136,14 @@ def compute_loss(
         observation: batch of observations, whose text holds prompt and actions.
         actions: not used; the actions to learn are part of the text.
         train: augment the images, as the config says.
+        part: of which batch these are which part: each sample gets the augmentation as in the whole.
 
     Raises:
         ValueError: when a camera, the text or one of its masks is missing or does not have the model's length.
     """
     del actions
     _check_text(config, observation, "token_ar_mask", "token_loss_mask")
-    observation = _preprocess(config, rng, observation, config.augmentation if train else "none")
+    observation = _preprocess(config, rng, observation, config.augmentation if train else "none", part)
     encoded = encode(config, params, embed_inputs(config, params, observation))
     tokens, counts = observation.tokenized_prompt[:, 1:], observation.token_loss_mask[:, 1:]
     table = params["PaliGemma"]["llm"]["embedder"]["input_embedding"]
@@ -173,7 +176,7 @@ def sample_actions(
     if max_decoding_steps < 1:
         raise ValueError(f"pi0_fast: max_decoding_steps must be at least 1, got {max_decoding_steps}")
     _check_text(config, observation, "token_ar_mask")
-    observation = _preprocess(config, None, observation, "none")
+    observation = _preprocess(config, None, observation)
     logits, decoding = prefill(config, params, embed_inputs(config, params, observation), max_decoding_steps)
     tokens, _ = token_decoding.decode(
         lambda tokens, decoding: decode_step(config, params, tokens, decoding),
@@ -235,13 +238,14 @@ def decode_step(
     return gemma_fast.logits(llm, out[:, 0]), Decoding(cache, decoding.start)
 
 
-def _preprocess(config, rng, observation, augmentation):
+def _preprocess(config, rng, observation, augmentation="none", part=microbatch.WHOLE):
     return preprocess.preprocess(
         rng,
         observation,
         image_keys=sorted(config.image_keys),
         image_resolution=config.image_resolution,
         augmentation=augmentation,
+        part=part,
     )
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from openpi.models import augment, image_resize
+from openpi.models import augment, image_resize, microbatch
 from openpi.models import observation as observation_lib
 
 # "published" is what the released models were trained with: one key for all cameras, a saturation jitter without
@@ -22,6 +22,7 @@ def preprocess(
     image_keys: Sequence[str],
     image_resolution: tuple[int, int],
     augmentation: str = "none",
+    part: microbatch.Microbatch = microbatch.WHOLE,
 ) -> observation_lib.Observation:
     """Selects cameras, resizes and masks images.
 
@@ -31,6 +32,7 @@ def preprocess(
         image_keys: cameras to keep, in this order.
         image_resolution: height and width; other images are resized, their aspect kept, and padded with black.
         augmentation: one of `AUGMENTATIONS`. Cameras with "wrist" in their name get colour jitter only.
+        part: of which batch the observation is which part, for the augmentation.
 
     Returns:
         The observation with these cameras only, each with a mask (all True where it had none).
@@ -49,10 +51,10 @@ def preprocess(
             image = image_resize.resize_with_pad(image, *image_resolution)
         geometry = "wrist" not in key
         if augmentation == "published":
-            image = augment.augment(rng, image, geometry=geometry)
+            image = augment.augment(rng, image, geometry=geometry, part=part)
         elif augmentation == "corrected":
             camera_rng = jax.random.fold_in(rng, i)
-            image = augment.augment(camera_rng, image, geometry=geometry, saturation=_SATURATION)
+            image = augment.augment(camera_rng, image, geometry=geometry, saturation=_SATURATION, part=part)
         images[key] = image
         masks[key] = observation.image_masks.get(key, jnp.ones(observation.state.shape[:-1], bool))
     return observation.replace(images=images, image_masks=masks)

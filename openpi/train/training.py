@@ -56,7 +56,7 @@ def train(config: schema.ConfigDict) -> int:
     resuming = config.resume and bool(layout.complete_steps(run_dir))
     _check_freeze(config.freeze)
     _keep_compiled_programs()
-    mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size)
+    mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)
 
     dataset = data_source.open_dataset(config)
     stats = norm_stats_source.load_or_compute(config, dataset)
@@ -159,10 +159,10 @@ def _abstract_state(initialize, rng, loaded, mesh) -> state_lib.TrainState:
 def _compile(config, model, optimizer, state, rng, batch, mesh) -> train_step.TrainStep:
     """The training step, compiled for these shapes."""
 
-    def loss_fn(params, rng, batch):
+    def loss_fn(params, rng, batch, part):
         seen = observation.Observation.from_dict(batch)  # in the compiled program: images travel as uint8
         return model_lib.compute_loss(
-            model, params, rng, seen, batch["actions"], train=True, num_draws=config.noise_draws
+            model, params, rng, seen, batch["actions"], train=True, num_draws=config.noise_draws, part=part
         )
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
@@ -172,7 +172,13 @@ def _compile(config, model, optimizer, state, rng, batch, mesh) -> train_step.Tr
     if not sizes[0]:
         raise ValueError(f"config.freeze={config.freeze!r} matches every parameter: nothing is left to train")
     _LOGGER.info("%.3f M parameters to train, %.3f M frozen; compiling the step", *(size / 1e6 for size in sizes))
-    step = train_step.make(loss_fn, optimizer, frozen=config.freeze, ema_decay=config.ema_decay)
+    step = train_step.make(
+        loss_fn,
+        optimizer,
+        frozen=config.freeze,
+        ema_decay=config.ema_decay,
+        accumulation_steps=config.accumulation_steps,
+    )
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(shardings, sharding.replicated(mesh)))
     began = time.monotonic()

@@ -5,8 +5,15 @@ import optax
 from openpi.config import schema
 from openpi.trainer import optimizer, schedule
 
-_SCHEDULES = {"cosine": schedule.cosine}
-_OPTIMIZERS = {"adamw": optimizer.adamw}
+# by `kind`: the function, and the fields that it takes
+_SCHEDULES = {
+    "cosine": (schedule.cosine, ("warmup_steps", "peak_lr", "decay_steps", "decay_lr")),
+    "inverse_sqrt": (schedule.inverse_sqrt, ("warmup_steps", "peak_lr", "timescale")),
+}
+_OPTIMIZERS = {
+    "adamw": (optimizer.adamw, ("b1", "b2", "eps", "weight_decay", "clip_gradient_norm")),
+    "sgd": (optimizer.sgd, ("momentum", "nesterov")),
+}
 
 
 def build(config: schema.ConfigDict) -> optax.GradientTransformation:
@@ -15,7 +22,7 @@ def build(config: schema.ConfigDict) -> optax.GradientTransformation:
     Raises:
       ValueError: the schedule makes no sense.
     """
-    settings = config.lr_schedule.to_dict()
-    rate = _SCHEDULES[settings.pop("kind")](**settings)
-    settings = config.optimizer.to_dict()
-    return _OPTIMIZERS[settings.pop("kind")](rate, **settings)
+    make_rate, fields = _SCHEDULES[config.lr_schedule.kind]
+    rate = make_rate(**{field: config.lr_schedule[field] for field in fields})
+    make_optimizer, fields = _OPTIMIZERS[config.optimizer.kind]
+    return make_optimizer(rate, **{field: config.optimizer[field] for field in fields})

@@ -33,7 +33,7 @@ class Batches:
 def run(directory, *, steps, batches=None, state=None, log_interval=2, save_interval=3, scale=1.0):
     """Returns the outcome and the saved steps with copies of their states and positions."""
     optimizer = optax.adam(1e-2)
-    loss_fn = lambda params, rng, x: jnp.square(x @ params["w"] - 1.0 + jax.random.normal(rng, (4,))) * scale
+    loss_fn = lambda params, rng, x, part: jnp.square(x @ params["w"] - 1.0 + jax.random.normal(rng, (4,))) * scale
     step_fn = jax.jit(train_step.make(loss_fn, optimizer), donate_argnums=0)
     if state is None:
         state = state_lib.create({"w": jnp.zeros(3)}, optimizer, frozen="", ema=False)

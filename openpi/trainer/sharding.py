@@ -14,17 +14,22 @@ BATCH_AXIS, FSDP_AXIS = "batch", "fsdp"
 _MIN_SHARDED_BYTES = 4 * 2**20
 
 
-def make_mesh(fsdp_devices: int, batch_size: int) -> Mesh:
+def make_mesh(fsdp_devices: int, batch_size: int, accumulation_steps: int = 1) -> Mesh:
     """A mesh of all devices, `(devices / fsdp_devices, fsdp_devices)`, with the axes `("batch", "fsdp")`.
 
     Raises:
-      ValueError: the devices can't be divided that way, or the batch can't be divided among them.
+      ValueError: the devices can't be divided that way, or the batch (or its part, with accumulation) among them.
     """
     devices = jax.device_count()
     if devices % fsdp_devices:
         raise ValueError(f"config.fsdp_devices={fsdp_devices} must divide the number of devices, {devices}")
     if batch_size % devices:
         raise ValueError(f"config.batch_size={batch_size} must be a multiple of the number of devices, {devices}")
+    if batch_size % (devices * accumulation_steps):
+        raise ValueError(
+            f"config.batch_size={batch_size} must be a multiple of config.accumulation_steps={accumulation_steps} times "
+            f"the number of devices, {devices}"
+        )
     return Mesh(np.array(jax.devices()).reshape(-1, fsdp_devices), (BATCH_AXIS, FSDP_AXIS))
 
 

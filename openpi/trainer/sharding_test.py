@@ -53,7 +53,7 @@ def test_a_step_is_the_same_however_it_is_spread():
     rng = np.random.default_rng(0)
     params = {"a": {"kernel": rng.normal(size=(1024, 1024)).astype(np.float32) * 0.02}}
     batch = rng.normal(size=(8, 1024)).astype(np.float32)
-    loss_fn = lambda params, rng, x: jnp.square(jnp.tanh(x @ params["a"]["kernel"]) - x)
+    loss_fn = lambda params, rng, x, part: jnp.square(jnp.tanh(x @ params["a"]["kernel"]) - x)
     optimizer = optax.adam(1e-3)
     make = lambda: state_lib.create(params, optimizer, frozen="", ema=True)
     want = None

@@ -10,27 +10,36 @@ import optax
 from flax import traverse_util
 from jaxtyping import Array, Float
 
+from openpi.models import microbatch
 from openpi.trainer import ema as ema_lib
 from openpi.trainer import state as state_lib
 
 Batch = Any
-# (params, rng, batch) -> loss of every element; only its mean counts.
-LossFn = Callable[[state_lib.Params, jax.Array, Batch], Float[Array, "..."]]
+# (params, rng, batch, part) -> loss of every element; only its mean counts. The batch is this part of a larger one.
+LossFn = Callable[[state_lib.Params, jax.Array, Batch, microbatch.Microbatch], Float[Array, "..."]]
 TrainStep = Callable[[state_lib.TrainState, jax.Array, Batch], tuple[state_lib.TrainState, dict[str, jax.Array]]]
 
 _NOT_KERNELS = re.compile(r".*/(bias|scale|pos_embedding|input_embedding)")
 
 
 def make(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation, *, frozen: str = "", ema_decay: float = 0.0
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    frozen: str = "",
+    ema_decay: float = 0.0,
+    accumulation_steps: int = 1,
 ) -> TrainStep:
     """The step function; jit it with the state donated.
 
     Args:
-      loss_fn: called with the step's own key (`fold_in(rng, state.step)`), which it consumes.
+      loss_fn: called with the step's own key (`fold_in(rng, state.step)`), which it consumes; the same key for every
+        part of a batch.
       optimizer: as for `state.create`.
       frozen: as for `state.create`; such leaves get no gradient.
       ema_decay: of the moving average; unused when `state.ema_params` is None.
+      accumulation_steps: parts that the batch goes through `loss_fn` in, one after the other: memory of one part, and
+        gradients, metrics and update of the whole batch, up to the rounding of sums.
 
     Returns:
       `(state, rng, batch) -> (state, metrics)`. The same rng goes to every step. Metrics are float32 scalars: `loss`;
@@ -39,12 +48,13 @@ def make(
 
     def train_step(state, rng, batch):
         trained, fixed = state_lib.split(state.params, frozen)
+        step_rng = jax.random.fold_in(rng, state.step)
 
-        def mean_loss(trained):
-            loss = loss_fn(state_lib.join(trained, fixed), jax.random.fold_in(rng, state.step), batch)
+        def mean_loss(trained, part):
+            loss = loss_fn(state_lib.join(trained, fixed), step_rng, jax.tree.map(part.of, batch), part)
             return jnp.mean(loss)
 
-        loss, gradients = jax.value_and_grad(mean_loss)(trained)
+        loss, gradients = _mean_over_parts(jax.value_and_grad(mean_loss), trained, accumulation_steps)
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         params = state_lib.join(optax.apply_updates(trained, updates), fixed)
         average = state.ema_params
@@ -54,6 +64,20 @@ def make(
         return state_lib.TrainState(state.step + 1, params, opt_state, average), metrics
 
     return train_step
+
+
+def _mean_over_parts(loss_and_gradients, trained: state_lib.Params, count: int):
+    """Loss and gradients of the whole batch, summed in float32."""
+    if count == 1:
+        return loss_and_gradients(trained, microbatch.WHOLE)
+
+    def add(sums, index):
+        new = loss_and_gradients(trained, microbatch.Microbatch(index, count))
+        return jax.tree.map(lambda total, leaf: total + leaf.astype(jnp.float32), sums, new), None
+
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), (jnp.float32(0), trained))
+    (loss, gradients), _ = jax.lax.scan(add, zeros, jnp.arange(count))
+    return loss / count, jax.tree.map(lambda total, leaf: (total / count).astype(leaf.dtype), gradients, trained)
 
 
 def kernel_norm(params: Mapping[str, Any]) -> Float[Array, ""]:

@@ -65,9 +65,9 @@ def test_golden(case):
         }
     )
 
-    def loss_fn(params, rng, batch):
+    def loss_fn(params, rng, batch, part):
         noise, time = inputs["noise"], inputs["time"]
-        return pi0.compute_loss(config, params, rng, *batch, train=False, noise=noise, time=time)
+        return pi0.compute_loss(config, params, rng, *batch, train=False, noise=noise, time=time, part=part)
 
     transformation = optimizer.adamw(schedule.cosine(**golden["lr_schedule"]), **golden["optimizer"])
     decay, frozen = golden["ema_decay"] or 0.0, FROZEN[case]
@@ -108,7 +108,9 @@ def flat(tree):
 
 
 def test_the_key_changes_with_the_step_and_frozen_leaves_do_not():
-    seen = lambda params, rng, batch: params["a"]["kernel"] * jax.random.uniform(rng) * batch + jnp.sum(params["llm"])
+    seen = lambda params, rng, batch, part: (
+        params["a"]["kernel"] * jax.random.uniform(rng) * batch + jnp.sum(params["llm"])
+    )
     transformation = optax.sgd(0.0)
     params = {"a": {"kernel": jnp.ones((2, 2))}, "llm": jnp.full((2,), 0.3)}
     state = state_lib.create(params, transformation, frozen="llm", ema=True)
