@@ -22,6 +22,7 @@ from openpi.trainer import (
     build_optimizer,
     codec_source,
     data_source,
+    flops,
     initial_weights,
     loop,
     metrics_writer,
@@ -115,7 +116,12 @@ def train(config: schema.ConfigDict) -> int:
                 state,
                 train_rng,
                 batches,
-                loop.Plan(config.num_train_steps, config.log_interval, config.save_interval),
+                loop.Plan(
+                    config.num_train_steps,
+                    config.log_interval,
+                    config.save_interval,
+                    flops.seconds_at_peak(functools.partial(_operations, config, model), jax.devices()),
+                ),
                 stop=stop,
                 save=functools.partial(_save, run, config, _assets(config, codec_dir)),
                 writer=writer,
@@ -185,6 +191,10 @@ def _compile(config, model, optimizer, state, rng, batch, mesh) -> train_step.Tr
     compiled = jitted.lower(state, rng, batch).compile()
     _LOGGER.info("compiled in %.1f s", time.monotonic() - began)
     return compiled
+
+
+def _operations(config: schema.ConfigDict, model: model_lib.Config) -> int:
+    return flops.of_step(model, batch_size=config.batch_size, frozen=config.freeze, num_draws=config.noise_draws)
 
 
 def _saved_config(config: schema.ConfigDict) -> str:

@@ -9,7 +9,6 @@ import pytest
 from openpi.config import load, schema
 from openpi.trainer import build_optimizer, optimizer, schedule
 
-
 TESTDATA = pathlib.Path(__file__).parent / "testdata" / "optim" / "index.json"
 ADAMW = {"b1": 0.8, "b2": 0.7, "eps": 1e-3, "weight_decay": 0.1, "clip_gradient_norm": 0.5}
 SGD = {"momentum": 0.7, "nesterov": True}

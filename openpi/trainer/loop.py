@@ -28,11 +28,19 @@ class Batches(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """When things happen. Steps count from 0; the last is `num_train_steps - 1`."""
+    """When things happen. Steps count from 0; the last is `num_train_steps - 1`.
+
+    Attributes:
+      num_train_steps: one more than the last step.
+      log_interval: steps between logs.
+      save_interval: steps between checkpoints.
+      step_seconds_at_peak: what a step's arithmetic would take at best, for the metric `mfu`; None where it is not known.
+    """
 
     num_train_steps: int
     log_interval: int
     save_interval: int
+    step_seconds_at_peak: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +104,8 @@ def train(
             if last or step % plan.log_interval == 0:
                 averages = _averages(collected)
                 collected.clear()
-                writer.write(step, averages | shown.report(step, averages))
+                rates = shown.report(step, averages, plan.step_seconds_at_peak)
+                writer.write(step, averages | rates)
                 _check_finite(averages, step)
             if last or (step % plan.save_interval == 0 and step > start):
                 _check_finite(metrics, step)

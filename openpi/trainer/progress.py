@@ -40,26 +40,35 @@ class Progress:
         self._interval.waited += data_wait
         self._bar.update()
 
-    def report(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
+    def report(
+        self, step: int, metrics: Mapping[str, float], step_seconds_at_peak: float | None = None
+    ) -> dict[str, float]:
         """Writes one line about the steps since the last report.
 
         Args:
           step: the last step that was done.
           metrics: averages over those steps.
+          step_seconds_at_peak: how long a step's arithmetic takes at best, where it is known.
 
         Returns:
-          `steps_per_second`, and `data_wait`, the share (0 to 1) of the time that was spent waiting for data.
+          `steps_per_second`; `data_wait`, the share (0 to 1) of the time that was spent waiting for data; and, where the
+          best is known, `mfu` (model FLOP utilisation), the share of it that was reached.
         """
         seconds = max(time.monotonic() - self._interval.began, 1e-9)
         rate, wait = self._interval.steps / seconds, min(1.0, self._interval.waited / seconds)
         values = ", ".join(f"{name}={value:.4f}" for name, value in metrics.items())
         left = duration((self._end - step - 1) / rate) if rate else "?"
-        line = f"Step {step}: {values} ({rate:.3g} steps/s, data wait {wait:.0%}, {left} left)"
+        rates = {"steps_per_second": rate, "data_wait": wait}
+        reached = ""
+        if step_seconds_at_peak is not None:
+            rates["mfu"] = rate * step_seconds_at_peak
+            reached = f"MFU {rates['mfu']:.1%}, "
+        line = f"Step {step}: {values} ({rate:.3g} steps/s, {reached}data wait {wait:.0%}, {left} left)"
         self._bar.set_postfix_str(f"loss={metrics.get('loss', float('nan')):.4f}, data wait {wait:.0%}", refresh=False)
         self._bar.write(line, file=self._stream)
         self._stream.flush()
         self._interval = _Interval()
-        return {"steps_per_second": rate, "data_wait": wait}
+        return rates
 
     def __enter__(self) -> Self:
         return self

@@ -43,6 +43,18 @@ def test_elsewhere_only_lines_with_the_share_of_data_wait():
     assert lines[0].endswith("left)")
 
 
+def test_utilisation_where_the_best_is_known():
+    stream = io.StringIO()
+    with progress.Progress(0, 10, stream) as shown:
+        time.sleep(0.1)
+        shown.step_done(data_wait=0.0)
+        rates = shown.report(0, {"loss": 1.0}, step_seconds_at_peak=0.05)
+        assert "mfu" not in shown.report(1, {"loss": 1.0})
+    assert rates["mfu"] == pytest.approx(0.05 * rates["steps_per_second"])
+    assert 0.01 < rates["mfu"] <= 0.5
+    assert f"MFU {rates['mfu']:.1%}, data wait" in stream.getvalue()
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (65, "1:05"), (3665, "1:01:05")])
 def test_duration(seconds, text):
     assert progress.duration(seconds) == text
