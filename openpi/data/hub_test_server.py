@@ -74,6 +74,7 @@ class _Handler(fake_hub.HubHandler):
         repo_id = f"{form['organization']}/{form['name']}"
         known = repo_id in self.server.private
         self.server.private.setdefault(repo_id, bool(form.get("private")))
+        self.server.files.setdefault(f"/datasets/{repo_id}/.gitattributes", b"")
         content = json.dumps({"url": f"{self.server.url}/datasets/{repo_id}", "name": repo_id})
         self.send_bytes(content.encode(), status=409 if known else 200, headers={"Content-Type": "application/json"})
 
