@@ -13,20 +13,17 @@ import jax
 
 from openpi.checkpoints import layout, manager, run_directory
 from openpi.checkpoints.assets import cache
-from openpi.config import build_model, build_transforms, json_file, schema
+from openpi.config import build_model, json_file, schema
 from openpi.data import collate, loader, prefetch
 from openpi.models import model as model_lib
 from openpi.models import observation
-from openpi.tokenizers import fast_codec_files
+from openpi.train import training_data
 from openpi.trainer import (
     build_optimizer,
-    codec_source,
-    data_source,
     flops,
     initial_weights,
     loop,
     metrics_writer,
-    norm_stats_source,
     plot,
     progress,
     sharding,
@@ -59,16 +56,12 @@ def train(config: schema.ConfigDict) -> int:
     _keep_compiled_programs()
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)
 
-    dataset = data_source.open_dataset(config)
-    stats = norm_stats_source.load_or_compute(config, dataset)
-    codec_dir = codec_source.find_or_train(config, dataset, stats)
-    transforms = build_transforms.build(config, codec_dir)
-    transform = transforms.training(stats, data_source.tasks(config, dataset))
+    data = training_data.open_data(config)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(
             loader.create_loader(
-                dataset,
-                transform,
+                data.dataset,
+                data.transform,
                 batch_size=config.batch_size,
                 seed=config.seed,
                 num_threads=config.num_workers,
@@ -76,7 +69,7 @@ def train(config: schema.ConfigDict) -> int:
                 process_count=jax.process_count(),
             )
         )
-        batch = _abstract_batch(transform(dataset[0]), config.batch_size, sharding.data(mesh))
+        batch = _abstract_batch(data.transform(data.dataset[0]), config.batch_size, sharding.data(mesh))
 
         optimizer = build_optimizer.build(config)
         train_rng, init_rng = jax.random.split(jax.random.key(config.seed))
@@ -123,7 +116,7 @@ def train(config: schema.ConfigDict) -> int:
                     flops.seconds_at_peak(functools.partial(_operations, config, model), jax.devices()),
                 ),
                 stop=stop,
-                save=functools.partial(_save, run, config, _assets(config, codec_dir)),
+                save=functools.partial(_save, run, config, data.assets),
                 writer=writer,
             )
             run.wait_until_finished()
@@ -201,16 +194,6 @@ def _saved_config(config: schema.ConfigDict) -> str:
     saved = config.copy_and_resolve_references()
     saved.overwrite = saved.resume = False  # they are about one start of the program
     return json_file.dumps(saved)
-
-
-def _assets(config: schema.ConfigDict, codec_dir: pathlib.Path | None) -> dict[str, bytes]:
-    """What a checkpoint carries along, so that it can be served alone: file name -> content."""
-    stats = norm_stats_source.directory(config) / "norm_stats.json"
-    assets = {f"{build_transforms.asset_id(config)}/norm_stats.json": stats.read_bytes()}
-    if codec_dir is not None:
-        files = fast_codec_files.contents(fast_codec_files.load(codec_dir))
-        assets |= {f"{layout.ACTION_CODEC}/{name}": text.encode() for name, text in files.items()}
-    return assets
 
 
 def _save(run, config: schema.ConfigDict, assets, step: int, state: state_lib.TrainState, position) -> None:

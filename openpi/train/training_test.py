@@ -84,6 +84,14 @@ def test_pi0_fast_trains_a_codec_and_itself_and_its_checkpoint_is_served_alone(c
         policy.infer({**tiny_checkpoint.observation(), "openpi": {"num_steps": 3}})
 
 
+def test_random_inputs_need_no_dataset(cwd):
+    run = train(data__kind="fake", num_train_steps=2)
+    assert [line["step"] for line in metrics_writer.read(run)] == [0, 1]
+    assert sorted(entry.name for entry in cwd.iterdir()) == ["checkpoints"]
+    with pytest.raises(ValueError, match="had config.batch_size=4, and now it is 2: going on would repeat"):
+        train(data__kind="fake", resume=True, batch_size=2)
+
+
 def test_the_seed_decides_everything():
     runs = [train(exp_name=name, seed=seed, num_train_steps=1) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     kernels = [restore.restore_params(run)["action_in_proj"]["kernel"] for run in runs]
