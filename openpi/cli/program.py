@@ -29,8 +29,8 @@ def run(
     Args:
       main: gets the arguments that are not flags.
       name: what errors begin with; None: the name of the program's folder.
-      positional: the arguments that are not flags, for people: "URL" (exactly one) or "URL..." (one or more); None:
-        there are none.
+      positional: the arguments that are not flags, for people: "URL" (exactly one), "[URL]" (one or none) or "URL..." (one
+        or more); None: there are none.
       prepare: changes the command line before flags are parsed.
       check: looks at the parsed flags; what it raises is about the command line.
       explain: an error's text.
@@ -73,10 +73,10 @@ def run(
 def _check_positional(arguments: list[str], positional: str | None) -> None:
     if positional is None and arguments:
         raise ValueError(f"unexpected argument {arguments[0]!r}; flags are written --name=value")
-    if positional is not None and not arguments:
+    if positional is not None and not arguments and not positional.startswith("["):
         raise ValueError(f"give {positional}")
     if positional is not None and not positional.endswith("...") and len(arguments) > 1:
-        raise ValueError(f"give one {positional}, not {len(arguments)}: {' '.join(arguments)}")
+        raise ValueError(f"give one {positional.strip('[]')}, not {len(arguments)}: {' '.join(arguments)}")
 
 
 def _text(explain: Callable[[BaseException], str], error: BaseException) -> str:

@@ -9,7 +9,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import av
@@ -106,7 +106,7 @@ def _serials(file: h5py.File) -> dict[str, str]:
     return dict(zip(_CAMERAS, [*outside[:2], *wrist], strict=True))
 
 
-def _images(path: pathlib.Path) -> Iterator[np.ndarray]:
+def _images(path: pathlib.Path) -> Generator[np.ndarray, None, None]:
     """The frames of a video in order: uint8 [HEIGHT, WIDTH, 3]."""
     try:
         with av.open(str(path)) as container:

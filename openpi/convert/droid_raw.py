@@ -10,6 +10,8 @@ on it with --config.data.root=FOLDER.
 
 import collections
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
@@ -30,7 +32,7 @@ def main(_: list[str]) -> None:
     paths = sorted(folder.rglob("trajectory.h5"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no trajectory.h5: give --data_dir=FOLDER of raw DROID recordings")
-    annotations = {}
+    annotations: Mapping[str, Any] = {}
     if _INSTRUCTIONS.value:
         annotations = droid_instructions.load(
             pathlib.Path(_ANNOTATIONS.value or folder / droid_instructions.FILE).expanduser()

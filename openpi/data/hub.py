@@ -59,7 +59,7 @@ def fetch(
             missing = error
             continue
         return _rest(online, meta, _url(repo_id, known))
-    raise FileNotFoundError(f"no LeRobot dataset {repo_id!r} on the Hub: {missing}") from missing
+    raise FileNotFoundError(f"no LeRobot dataset {repo_id!r}: {missing}") from missing
 
 
 def check_repo_id(repo_id: str) -> None:

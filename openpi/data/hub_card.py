@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from openpi.data import feature_names
 from openpi.data.lerobot import info as lerobot_info
 
 _TEXT = """---
@@ -65,7 +66,7 @@ def render(
     if len(tasks) > _MOST_TASKS:
         listed.append(f"- and {len(tasks) - _MOST_TASKS} more")
     rows = [
-        f"| `{key}` | {feature.dtype} | {list(feature.shape)} | {_plain(_names(feature))} |"
+        f"| `{key}` | {feature.dtype} | {list(feature.shape)} | {_plain(', '.join(feature_names.of(feature)))} |"
         for key, feature in info.features.items()
         if key not in lerobot_info.INDEX_FEATURES
     ]
@@ -83,13 +84,6 @@ def render(
         tasks="\n".join(listed),
         features="\n".join(rows),
     )
-
-
-def _names(feature: lerobot_info.Feature) -> str:
-    names = feature.names
-    while isinstance(names, dict) and len(names) == 1:  # {"motors": [...]}, as older versions write
-        names = next(iter(names.values()))
-    return ", ".join(map(str, names)) if isinstance(names, list | tuple) else ""
 
 
 def _plain(text: str) -> str:

@@ -97,7 +97,7 @@ def test_a_dataset_recorded_here_goes_first(recorded, home, server):
     [
         ("cubes", "", ValueError, "'cubes' is no repository of the Hub: give OWNER/NAME"),
         ("../etc", "", ValueError, "is no repository"),
-        ("lab/none", "", FileNotFoundError, "no LeRobot dataset 'lab/none' .*does not exist or is private.*HF_TOKEN"),
+        ("lab/none", "", FileNotFoundError, "no LeRobot dataset 'lab/none': .*does not exist or is private.*HF_TOKEN"),
         (REPO, "v9", FileNotFoundError, "no LeRobot dataset .*@v9.* has no such path or revision"),
     ],
 )
