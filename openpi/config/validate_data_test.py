@@ -90,3 +90,23 @@ def test_shares_of_rlds_datasets_sum_to_one():
         config.data.rlds.datasets = tuple({"name": "droid", "weight": weight} for weight in weights)
         with pytest.raises(ValueError, match="must be positive and sum to exactly 1"):
             validate_data.validate(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"cache_max_gib": 0.0}, "config.data.cache_max_gib=0.0 must be positive"),
+        ({"cache_max_gib": float("nan")}, "config.data.cache_max_gib=nan must be positive"),
+        ({"kind": "fake", "cache": "frames"}, "config.data.cache='frames' is for LeRobot datasets: set it to 'none'"),
+        ({"mixture": ({"weight": 1.0},)}, r"config.data.mixture\[0\] must have 'weight' and 'repo_id' or 'root'"),
+        ({"mixture": ("mine",)}, r"config.data.mixture\[0\] must have 'weight'"),
+        ({"mixture": ({"repo_id": "a", "wieght": 1.0},)}, r"config.data.mixture\[0\] must have 'weight'"),
+        ({"mixture": ({"repo_id": "a", "weight": 1.0}, {"root": "b"})}, r"mixture\[1\] has the weight None"),
+        ({"mixture": ({"repo_id": "a", "weight": -1.0},)}, r"mixture\[0\] has the weight -1.0, and it must be a pos"),
+    ],
+)
+def test_caches_and_mixtures(changes, match):
+    config = _reach()
+    config.data.update(changes)
+    with pytest.raises(ValueError, match=match):
+        validate_data.validate(config)

@@ -91,15 +91,15 @@ def train(config: schema.ConfigDict) -> int:
             if position is not None:
                 rows.set_state(position)
             _LOGGER.info("resuming %s at step %d", run_dir, state.step)
-        else:
+        batches = stack.enter_context(  # reads ahead from here on, more than the loop runs ahead of the device
+            prefetch.Prefetcher(rows, functools.partial(jax.device_put, device=sharding.data(mesh)), size=4)
+        )
+        if not resuming:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
             state = jax.jit(initialize, out_shardings=shardings)(init_rng, loaded)
 
         _write_atomically(run_dir / layout.CONFIG_FILE, _saved_config(config))
         began, start = time.monotonic(), int(state.step)
-        batches = stack.enter_context(
-            prefetch.Prefetcher(rows, functools.partial(jax.device_put, device=sharding.data(mesh)))
-        )
         with (
             stop_signal.StopSignal() as stop,
             contextlib.closing(metrics_writer.MetricsWriter(run_dir, resume_step=start)) as writer,
