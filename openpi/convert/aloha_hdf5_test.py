@@ -8,7 +8,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from openpi.checkpoints.assets import faulty_server
 from openpi.convert import aloha_episode
+from openpi.data import hub_test_server
 from openpi.data.lerobot import reader
 from openpi.testing import program
 
@@ -212,6 +214,25 @@ def test_errors(tmp_path, arguments, code, message):
     assert done.returncode == code
     assert message in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_upload(tmp_path):
+    record(tmp_path / "raw", 0)
+    with faulty_server.FaultyServer() as storage, hub_test_server.DatasetHub(storage) as hub:
+        environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": "hf_write",
+            "HF_HUB_DISABLE_XET": "1",
+            "no_proxy": "127.0.0.1",
+        }
+        flags = ["--data_dir=raw", "--task=go", "--output=out", "--push_to_hub=lab/caps", "--private"]
+        done = run(*flags, cwd=tmp_path, **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"{hub.url}/datasets/lab/caps\n") and hub.private == {"lab/caps": True}
+        there = hub.dataset("lab/caps")
+    assert "v3.0" in hub.revisions and b'tags: ["LeRobot", "aloha", "hdf5"]' in there["README.md"]
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert all(there[path.relative_to(tmp_path / "out").as_posix()] == path.read_bytes() for path in written)
 
 
 @pytest.mark.parametrize("images", ["image", "video"])

@@ -51,6 +51,7 @@ def fetch(
             here = functools.partial(asset_store.fetch, offline=True)
             return _rest(here, here(f"{_url(repo_id, known)}/meta"), _url(repo_id, known))
     online = functools.partial(asset_store.fetch, force=force, limits=limits)
+    hint = "; or set config.data.root to the folder of one" if root is not None else ""
     missing = FileNotFoundError()
     for known in revisions:
         try:
@@ -58,8 +59,10 @@ def fetch(
         except FileNotFoundError as error:  # no such tag: the next one
             missing = error
             continue
+        except ConnectionError as error:
+            raise ConnectionError(f"no LeRobot dataset {repo_id!r} here, and {error}{hint}") from error
         return _rest(online, meta, _url(repo_id, known))
-    raise FileNotFoundError(f"no LeRobot dataset {repo_id!r}: {missing}") from missing
+    raise FileNotFoundError(f"no LeRobot dataset {repo_id!r}: {missing}{hint}") from missing
 
 
 def check_repo_id(repo_id: str) -> None:

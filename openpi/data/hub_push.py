@@ -4,11 +4,12 @@ import contextlib
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub import errors, hf_api
+from huggingface_hub import errors, hf_api, utils
 
 from openpi.data import hub, hub_card
 from openpi.data.lerobot import reader
@@ -61,6 +62,8 @@ def push(
         license=license,
         tags=tags,
     )
+    if not sys.stderr.isatty():
+        utils.disable_progress_bars()
     files = [path for part in _PARTS for path in sorted((root / part).rglob("*")) if path.is_file()]
     api = hf_api.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     where: dict[str, Any] = {"repo_id": repo_id, "repo_type": "dataset"}

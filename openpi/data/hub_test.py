@@ -1,7 +1,5 @@
 """Fetching through the real huggingface_hub, from a hub on this machine."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -115,8 +113,11 @@ def test_gated(home, server):
 
 def test_no_network(home, server, monkeypatch):
     server.faults["api"] = [faulty_server.Fault(status=503) for _ in range(100)]
-    with pytest.raises(ConnectionError, match=re.escape(REPO) + ".*check the network"):
+    message = f"no LeRobot dataset '{REPO}' here, and could not fetch .*check the network.*"
+    with pytest.raises(ConnectionError, match=message):
         fetch()
+    with pytest.raises(ConnectionError, match=message + "; or set config.data.root to the folder of one"):
+        fetch(root=home / "none")
 
 
 def test_what_is_no_dataset_is_told_before_it_is_downloaded(home, server):

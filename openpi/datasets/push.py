@@ -7,9 +7,6 @@ expects. It takes the token of HF_TOKEN or of `hf auth login`. The dataset is ch
 be read is not uploaded.
 """
 
-import sys
-
-import huggingface_hub.utils
 from absl import flags
 
 from openpi.cli import program
@@ -25,8 +22,6 @@ _REVISION = flags.DEFINE_string("revision", "", "A branch to push to, made if ne
 
 def main(names: list[str]) -> None:
     """Uploads, and prints the address."""
-    if not sys.stderr.isatty():
-        huggingface_hub.utils.disable_progress_bars()
     hub_push.check_login(names[0])
     url = hub_push.push(
         find.by_name(_ROOT.value),

@@ -26,7 +26,7 @@ def home(tmp_path_factory):
 def start(home, *flags):
     return subprocess.Popen(
         [*program.command("openpi/train"), *flags],
-        env=program.environment(OPENPI_DATA_HOME=str(home), BUILD_WORKING_DIRECTORY=str(home)),
+        env=program.environment(OPENPI_DATA_HOME=str(home), OPENPI_OFFLINE="1", BUILD_WORKING_DIRECTORY=str(home)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
