@@ -12,7 +12,7 @@ from openpi.models import flow, gemma, model, pi0, preprocess, siglip
 from openpi.trainer import flops, optimizer, train_step
 from openpi.trainer import state as state_lib
 
-_COMMON = {"vocab_size": 2000, "action_dim": 14, "max_token_len": 48, "image_keys": pi0.IMAGE_KEYS[:2]}
+_COMMON: dict[str, Any] = {"vocab_size": 2000, "action_dim": 14, "max_token_len": 48, "image_keys": pi0.IMAGE_KEYS[:2]}
 MODELS = {
     "small": pi0.Pi0Config(
         siglip=siglip.SiglipConfig(64, 2, 128, 4, (28, 28), "sincos2d", "lecun"),
@@ -53,8 +53,13 @@ VARIANTS = (
 def plain_loss(config: pi0.Pi0Config, params, rng, observation, actions):
     """`pi0.compute_loss` as the published system computes it; the very same numbers."""
     augment_rng, noise_rng, time_rng = jax.random.split(rng, 3)
-    form = {"image_keys": config.image_keys, "image_resolution": config.image_resolution}
-    observation = preprocess.preprocess(augment_rng, observation, **form, augmentation=config.augmentation)
+    observation = preprocess.preprocess(
+        augment_rng,
+        observation,
+        image_keys=config.image_keys,
+        image_resolution=config.image_resolution,
+        augmentation=config.augmentation,
+    )
     noise = jax.random.normal(noise_rng, actions.shape)
     time = jax.random.beta(time_rng, 1.5, 1, actions.shape[:1]) * 0.999 + 0.001
     x_t, u_t = flow.interpolate(actions, noise, time)

@@ -8,6 +8,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 import dataclasses
 import functools
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +19,7 @@ from openpi.models import gemma, model, pi0, pi0_fast, siglip
 from openpi.trainer import optimizer, sharding, train_step
 from openpi.trainer import state as state_lib
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "siglip": siglip.SiglipConfig(8, 1, 16, 2, (14, 14), "sincos2d", "lecun"),
     "language": gemma.GemmaConfig(8, 2, 16, 2, 1, 4),
     "vocab_size": 32,

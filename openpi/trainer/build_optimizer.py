@@ -1,16 +1,19 @@
 """config.optimizer and config.lr_schedule → the gradient transformation."""
 
+from collections.abc import Callable
+
 import optax
 
 from openpi.config import schema
 from openpi.trainer import optimizer, schedule
 
 # by `kind`: the function, and the fields that it takes
-_SCHEDULES = {
+_Kinds = dict[str, tuple[Callable, tuple[str, ...]]]
+_SCHEDULES: _Kinds = {
     "cosine": (schedule.cosine, ("warmup_steps", "peak_lr", "decay_steps", "decay_lr")),
     "inverse_sqrt": (schedule.inverse_sqrt, ("warmup_steps", "peak_lr", "timescale")),
 }
-_OPTIMIZERS = {
+_OPTIMIZERS: _Kinds = {
     "adamw": (optimizer.adamw, ("b1", "b2", "eps", "weight_decay", "clip_gradient_norm")),
     "sgd": (optimizer.sgd, ("momentum", "nesterov")),
 }

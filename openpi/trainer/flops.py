@@ -77,14 +77,18 @@ def _count(jaxpr: core.Jaxpr) -> int:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            left = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+            left, out = _shape(equation.invars[0]), _shape(equation.outvars[0])
+            total += 2 * math.prod(out) * math.prod(left[axis] for axis in contracted)
             continue
         inner = [_count(part) for value in equation.params.values() for part in _jaxprs(value)]
         if inner:
             choice = max(inner) if equation.primitive.name == "cond" else sum(inner)
             total += choice * equation.params.get("length", 1)
     return total
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
 
 
 def _jaxprs(value: Any) -> list[core.Jaxpr]:

@@ -1,5 +1,7 @@
 import dataclasses
+import functools
 import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +35,7 @@ def test_counts_matrix_products(function, products):
 
 
 EXPERT = gemma.GemmaConfig(8, 2, 16, 2, 1, 4)
-SIZES = {
+SIZES: dict[str, Any] = {
     "siglip": siglip.SiglipConfig(8, 1, 16, 2, (14, 14)),
     "language": gemma.GemmaConfig(16, 2, 64, 2, 1, 4),
     "vocab_size": 32,
@@ -51,14 +53,13 @@ def test_what_the_prefix_does_beyond_its_last_keys_is_not_computed(remat):
     config = dataclasses.replace(PI0, remat=remat)
     params = jax.eval_shape(lambda rng: pi0.init(config, rng), jax.random.key(0))
 
-    def velocity(params, observation, noise, unread):
+    def velocity(unread, params, observation, noise):
         before = pi0.embed_prefix(config, params, observation)
         after = pi0.embed_suffix(config, params, observation.state, noise, jnp.ones(batch))
         return pi0.encode_jointly(config, params, before, after, unread=unread)[1]
 
     everything, needed = (
-        flops.of_program(lambda *args: velocity(*args, unread), params, observation, actions)  # noqa: B023
-        for unread in ((), (0,))
+        flops.of_program(functools.partial(velocity, unread), params, observation, actions) for unread in ((), (0,))
     )
     language = config.language
     heads = language.num_heads * language.head_dim
