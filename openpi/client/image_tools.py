@@ -65,6 +65,6 @@ def resize(
 def _resize_into(source: np.ndarray, target: np.ndarray, method: Image.Resampling) -> None:
     """Fits `source` [H, W, C] into the middle of the black `target` [height, width, C], in place."""
     height, width = target.shape[:2]
-    rows, columns = fitted_size(*source.shape[:2], height, width)
+    rows, columns = fitted_size(source.shape[0], source.shape[1], height, width)
     top, left = (height - rows) // 2, (width - columns) // 2
     target[top : top + rows, left : left + columns] = resize(source, rows, columns, method)
