@@ -11,14 +11,32 @@ The run's folder, <checkpoint_base_dir>/<name>/<exp_name>, holds the checkpoints
 config.json and loss.png. If it exists already nothing happens to it unless you say --config.resume (go on; the result is that
 of a run without a break) or --config.overwrite (delete it and start anew). Ctrl-C finishes the step, saves and ends; a second
 one ends at once. Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR (~/.cache/openpi/jax).
+
+Before a long training, look at what the model will get:
+
+    ... --dry_run
+
+sends one batch along the road from the dataset to the model, prints what each stage makes of it, saves the images as the model
+sees them, and says what does not fit.
 """
 
 import logging
+import pathlib
 
+from absl import flags
 from absl import logging as absl_logging
 
 from openpi.config import app, schema
-from openpi.train import training
+from openpi.train import dry_run, training
+
+_DRY_RUN = flags.DEFINE_boolean(
+    "dry_run",
+    False,
+    "Show one batch on its way to the model, with advice, and stop. Exit code 1 if something does not fit.",
+)
+_PICTURE = flags.DEFINE_string(
+    "dry_run_png", None, "Where --dry_run saves the images that the model sees; default: dry_run_<config.name>.png."
+)
 
 
 def main(config: schema.ConfigDict | None) -> int:
@@ -27,6 +45,8 @@ def main(config: schema.ConfigDict | None) -> int:
         raise ValueError("what to train? give --config=experiments/aloha.py, or --config_name=NAME")
     absl_logging.set_verbosity(absl_logging.WARNING)  # jax and orbax tell much at INFO
     logging.getLogger("openpi").setLevel(logging.INFO)
+    if _DRY_RUN.value:
+        return dry_run.dry_run(config, pathlib.Path(_PICTURE.value or f"dry_run_{config.name}.png").absolute())
     return training.train(config)
 
 

@@ -104,12 +104,20 @@ def test_what_is_missing_is_said_in_one_line(home, flags, words):
     assert not (home / "checkpoints" / "aloha_reach" / "never").exists()
 
 
+def test_a_dry_run_shows_a_batch_and_trains_nothing(home):
+    code, out, err = train(home, *tiny_dataset.FLAGS, "--config.exp_name=dry", "--dry_run", "--dry_run_png=dry/seen.png")
+    assert code == 0, err
+    assert "dataset, robot and model fit one another" in out
+    assert (home / "dry" / "seen.png").read_bytes().startswith(b"\x89PNG")
+    assert not (home / "checkpoints" / "aloha_reach" / "dry").exists()
+
+
 def test_the_command_line(home):
     assert_one_line(train(home, *tiny_dataset.FLAGS, "--config.bath_size=3"), ["did you mean 'batch_size'"], code=2)
     assert_one_line(train(home), ["--config=experiments/aloha.py"])
     code, out, _ = train(home, "--help")
     assert code == 0
-    for text in ("Trains a policy", "--config.resume", "--config.overwrite", "loss.png"):
+    for text in ("Trains a policy", "--config.resume", "--config.overwrite", "loss.png", "--dry_run"):
         assert text in out
 
 

@@ -56,7 +56,7 @@ def _widths(config: schema.ConfigDict, facts: Facts) -> Iterator[Finding]:
         if width > model.action_dim:
             yield Finding(
                 True,
-                f"the robot's {key} has {width} numbers and config.model.action_dim is {model.action_dim}: raise it",
+                f"the robot has {width} numbers in {key} and config.model.action_dim is {model.action_dim}: raise it",
             )
         elif key == "actions" and model.type == "pi0_fast" and width != model.action_dim:
             yield Finding(

@@ -42,7 +42,7 @@ def test_a_sound_dataset_is_left_in_peace():
 @pytest.mark.parametrize(
     ("changes", "settings", "text"),
     [
-        ({"robot_sample": {"state": np.zeros(20), "actions": np.zeros((4, 14))}}, {}, r"PROBLEM: .*state has 20 numbers and config\.model\.action_dim is 14"),
+        ({"robot_sample": {"state": np.zeros(20), "actions": np.zeros((4, 14))}}, {}, r"PROBLEM: .*20 numbers in state and config\.model\.action_dim is 14"),
         ({"robot_sample": {"state": np.zeros(14), "actions": np.zeros((5, 14))}}, {}, r"PROBLEM: a chunk has 5 actions and config\.model\.action_horizon is 4"),
         ({"fps": 50.0}, {}, r"advice: .*=4 at 50 frames a second is 0\.08 s: very short"),
         ({"fps": 0.5}, {}, r"advice: .*is 8\.00 s: long for a chunk"),

@@ -1,6 +1,7 @@
 """The images of a batch as the model sees them, in one picture."""
 
 import pathlib
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.figure
@@ -34,7 +35,7 @@ def write(
         columns.append((camera, batch, masks[camera]))
         if augmented is not None:
             columns.append((f"{camera}, augmented", augmented[camera], masks[camera]))
-    size = (_SIDE * len(columns), (_SIDE + 0.3) * len(prompts) + 0.3)
+    size = (_SIDE * len(columns) + 0.5, (_SIDE + 0.3) * len(prompts) + 0.3)
     figure = matplotlib.figure.Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(prompts), len(columns), squeeze=False)
     for row, prompt in enumerate(prompts):
@@ -62,5 +63,4 @@ def write(
 
 
 def _wrapped(text: str, width: int = 28, lines: int = 3) -> str:
-    pieces = [text[start : start + width] for start in range(0, len(text), width)]
-    return "\n".join(pieces[:lines]) + ("…" if len(pieces) > lines else "")
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder="…"))

@@ -1,0 +1,89 @@
+"""One batch through the whole road, looked at on the way: what `--dry_run` shows before a long training begins."""
+
+import pathlib
+
+import jax
+import numpy as np
+
+from openpi.config import build_model, build_transforms, schema
+from openpi.data import dataset as dataset_lib
+from openpi.data import loader
+from openpi.models import observation, preprocess
+from openpi.normalization import norm_stats
+from openpi.trainer import codec_source, data_source, norm_stats_source
+from openpi.trainer.preflight import advice, pictures, stages
+
+_MAX_SHOWN = 6  # samples in the picture
+
+
+def dry_run(config: schema.ConfigDict, picture: pathlib.Path) -> int:
+    """Prints what each stage makes of a sample, the batch that the model gets, and advice; writes the batch's images.
+
+    No run is touched and no frame cache is built. What training would have to make first is made and kept as it would be:
+    a dataset of the simulation, and statistics and an action codec where `config.data.compute_norm_stats`.
+
+    Args:
+      config: of the training.
+      picture: PNG file to write.
+
+    Returns:
+      The exit code: 1 if something must be mended before training can begin.
+
+    Raises:
+      FileNotFoundError: the dataset is missing.
+      ValueError: a stage cannot take what it gets; the message names it.
+    """
+    config = config.copy_and_resolve_references()
+    config.data.cache = "none"
+    dataset = data_source.open_dataset(config)
+    stats, missing = _stats(config, dataset)
+    transforms = build_transforms.build(config, codec_source.find_or_train(config, dataset, stats))
+    road = transforms.training(stats, data_source.tasks(config, dataset))
+    row = dataset[0]
+    print(stages.render(stages.trace(road, row)))
+
+    with loader.create_loader(dataset, road, batch_size=config.batch_size, seed=config.seed, num_threads=0) as batches:
+        batch = jax.tree.map(np.asarray, jax.device_put(next(batches)))  # as the device holds it: float32
+    print(f"\nthe first batch\n{stages.render([stages.Stage('batch', stages.describe(batch))])}")
+    print(f"\nwhat the model sees: {_draw(config, batch, picture)}")
+
+    facts = advice.Facts(
+        fps=dataset.fps,
+        episode_lengths=np.asarray(dataset.episodes.stop) - np.asarray(dataset.episodes.start),
+        robot_sample=build_transforms.statistics(config)(row),
+        batch=batch,
+        has_stats=stats is not None,
+    )
+    findings = [*missing, *advice.check(config, facts)]
+    print("\n".join(["", *map(str, findings)] if findings else ["", "dataset, robot and model fit one another"]))
+    return int(any(finding.problem for finding in findings))
+
+
+def _stats(
+    config: schema.ConfigDict, dataset: dataset_lib.Recorded
+) -> tuple[dict[str, norm_stats.NormStats] | None, list[advice.Finding]]:
+    """The statistics; or None, and the problem that they are missing."""
+    try:
+        return norm_stats_source.load_or_compute(config, dataset), []
+    except FileNotFoundError as error:
+        return None, [advice.Finding(True, str(error))]
+
+
+def _draw(config: schema.ConfigDict, batch, path: pathlib.Path) -> pathlib.Path:
+    shown = jax.tree.map(lambda leaf: leaf[:_MAX_SHOWN], batch)
+    model = build_model.build(config.model)
+
+    def see(augmentation: str):
+        return preprocess.preprocess(
+            jax.random.key(config.seed),
+            observation.Observation.from_dict(shown),
+            image_keys=model.image_keys,
+            image_resolution=model.image_resolution,
+            augmentation=augmentation,
+        )
+
+    seen = see("none")
+    augmented = see(model.augmentation).images if model.augmentation != "none" else None
+    state = [", ".join(f"{number:.2g}" for number in row[:4]) for row in np.asarray(shown["state"])]
+    captions = [f"sample {i}: state {text}, …" for i, text in enumerate(state)]
+    return pictures.write(path, seen.images, seen.image_masks, captions, augmented)
