@@ -105,7 +105,9 @@ def test_what_is_missing_is_said_in_one_line(home, flags, words):
 
 
 def test_a_dry_run_shows_a_batch_and_trains_nothing(home):
-    code, out, err = train(home, *tiny_dataset.FLAGS, "--config.exp_name=dry", "--dry_run", "--dry_run_png=dry/seen.png")
+    code, out, err = train(
+        home, *tiny_dataset.FLAGS, "--config.exp_name=dry", "--dry_run", "--dry_run_png=dry/seen.png"
+    )
     assert code == 0, err
     assert "dataset, robot and model fit one another" in out
     assert (home / "dry" / "seen.png").read_bytes().startswith(b"\x89PNG")
