@@ -1,0 +1,47 @@
+"""Compiles the training step, once: the program is kept on disk, and a later start finds it there."""
+
+import logging
+import os
+import time
+
+import jax
+
+from openpi.checkpoints.assets import cache
+from openpi.trainer import setup, train_step
+from openpi.trainer import state as state_lib
+
+_LOGGER = logging.getLogger("openpi")
+
+
+def keep_programs() -> None:
+    """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, or beside the other files that openpi keeps."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache.data_home() / "jax"))
+
+
+def compile_step(
+    parts: setup.Setup, state: state_lib.TrainState, rng: jax.Array, batch, *, frozen: str
+) -> train_step.TrainStep:
+    """The training step, compiled for these shapes alone.
+
+    Args:
+      parts: from `setup.build`.
+      state: from `setup.abstract_state`.
+      rng: that of the steps.
+      batch: from `setup.abstract_batch`.
+      frozen: `config.freeze`.
+
+    Raises:
+      ValueError: nothing is left to train.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        _LOGGER.info("batch %s %s%s", name, leaf.dtype, list(leaf.shape))
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(part)) for part in state_lib.split(state.params, frozen)]
+    if not sizes[0]:
+        raise ValueError(f"config.freeze={frozen!r} matches every parameter: nothing is left to train")
+    _LOGGER.info("%.3f M parameters to train, %.3f M frozen; compiling the step", *(size / 1e6 for size in sizes))
+    began = time.monotonic()
+    compiled = setup.jit_step(parts, state).lower(state, rng, batch).compile()
+    _LOGGER.info("compiled in %.1f s", time.monotonic() - began)
+    return compiled
