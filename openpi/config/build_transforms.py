@@ -101,7 +101,7 @@ def robot_of(config: schema.ConfigDict) -> robot_description.RobotDescription:
 
 def asset_id(config: schema.ConfigDict) -> str:
     """The folder of the statistics below the assets directory, in a checkpoint too."""
-    return config.data.asset_id or config.data.repo_id
+    return config.data.asset_id or config.data.repo_id or pathlib.PurePath(config.data.root).name
 
 
 def _robot(robot: robot_description.RobotDescription) -> transform.Group:

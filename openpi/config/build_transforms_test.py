@@ -195,6 +195,9 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
 def test_the_asset_id_falls_back_to_the_dataset():
     assert build_transforms.asset_id(load.load("experiments/aloha.py")) == "openpi/aloha_reach"
     assert build_transforms.asset_id(load.load("experiments/aloha.py:pi0_aloha")) == "trossen"
+    config = load.load("experiments/aloha.py")
+    config.data.update(repo_id="", root="~/data/my_dataset/")
+    assert build_transforms.asset_id(config) == "my_dataset"
 
 
 def test_a_chunk_goes_through_pi0_fast_as_tokens_and_comes_back(tmp_path):

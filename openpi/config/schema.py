@@ -111,7 +111,7 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "skip_bad_episodes": False,  # leave damaged episodes out, counted and explained in the log, rather than stop
             "action_sequence_keys": ("action",),  # dataset keys that are read as chunks of action_horizon steps
             "assets_dir": "",  # where <asset_id>/norm_stats.json is; "" = <assets_base_dir>/<name>
-            "asset_id": "",  # "" = repo_id
+            "asset_id": "",  # "" = repo_id, or without one the name of the folder `root`
             "use_quantile_norm": False,  # 1 % and 99 % quantiles to [-1, 1] instead of mean and std; pi0.5's and pi0-FAST's way
             "compute_norm_stats": False,  # compute missing statistics before training instead of stopping
             "min_std": 0.0,  # a dimension that varies less (in its own unit) is left unscaled by computed statistics

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from openpi.client import robot_description
 from openpi.config import schema
+from openpi.transforms import tree_paths
 
 
 def validate(config: schema.ConfigDict) -> None:
     """Raises ValueError, in one line, for the first field that cannot work."""
+    if not 0 <= config.data.min_std < math.inf:
+        raise ValueError(f"config.data.min_std={config.data.min_std} must be a number, 0 (off) or more")
     _check_robot(config)
     _check_repack(config)
     _check_rlds(config.data)
@@ -39,6 +41,11 @@ def _check_robot(config: schema.ConfigDict) -> None:
                 f"config.model.action_dim={model.action_dim} is less than the {width} {what} of config.data.robot "
                 f"({robot.name}): raise it"
             )
+    if model.type == "pi0_fast" and config.data.kind != "fake" and model.action_dim != len(robot.actions):
+        raise ValueError(
+            f"config.model.action_dim={model.action_dim}, and config.data.robot ({robot.name}) has {len(robot.actions)} "
+            "actions, which pi0_fast does not pad: set it to that"
+        )
 
 
 def _check_repack(config: schema.ConfigDict) -> None:
@@ -46,7 +53,7 @@ def _check_repack(config: schema.ConfigDict) -> None:
     data = config.data
     if data.kind == "fake" or not (data.repo_id or data.root or data.mixture or data.kind == "droid_rlds"):
         return
-    robot, made = data.robot, _paths(data.repack.to_dict())
+    robot, made = data.robot, tree_paths.flatten_dict(data.repack.to_dict())
     needed = [part["key"] for part in robot.state] + ["actions"]
     needed += [camera["source"] for camera in robot.cameras if camera["missing"] == "error"]
     if missing := [key for key in needed if key not in made]:
@@ -54,16 +61,21 @@ def _check_repack(config: schema.ConfigDict) -> None:
             f"config.data.repack makes no {missing[0]!r}, which config.data.robot ({robot.name}) needs; it makes: "
             f"{', '.join(made)}"
         )
+    used = [*needed, *(camera["source"] for camera in robot.cameras), *robot.ignored_cameras, "prompt"]
+    if unused := [key for key in made if key not in used]:
+        raise ValueError(
+            f"config.data.repack makes {unused[0]!r}, of which config.data.robot ({robot.name}) says nothing; it takes: "
+            f"{', '.join(dict.fromkeys(filter(None, used)))}"
+        )
+    if data.kind == "lerobot" and made["actions"] not in data.action_sequence_keys:
+        raise ValueError(
+            f"config.data.repack makes the actions of {made['actions']!r}, which must be read as chunks: add it to "
+            f"config.data.action_sequence_keys={tuple(data.action_sequence_keys)}"
+        )
     if data.prompt_from_task and "prompt" not in made:
         raise ValueError(
             "config.data.prompt_from_task is set, but config.data.repack drops it: add {'prompt': 'prompt'}"
         )
-
-
-def _paths(tree: Mapping[str, Any]) -> list[str]:
-    """Of the leaves, levels joined by "/"."""
-    inner = lambda value: [f"/{path}" for path in _paths(value)] if isinstance(value, Mapping) else [""]
-    return [f"{key}{path}" for key, value in tree.items() for path in inner(value)]
 
 
 def _check_rlds(data: schema.ConfigDict) -> None:

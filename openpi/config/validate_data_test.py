@@ -14,6 +14,10 @@ def _reach():
         ("data.robot.delta_mask", (True,) * 15, r"config.data.robot.delta_mask has 15 entries, the robot 14 actions"),
         ("data.robot.actions", ("a", "b", "a"), r"config.data.robot.actions: name 'a' appears twice"),
         ("model.action_dim", 13, r"config.model.action_dim=13 is less than the 14 actions of config.data.robot"),
+        ("data.min_std", -0.1, r"config.data.min_std=-0.1 must be a number, 0 \(off\) or more"),
+        ("data.min_std", float("nan"), r"config.data.min_std=nan must be"),
+        ("data.action_sequence_keys", (), r"actions of 'action', which must be read as chunks: add it to .*_keys=\(\)"),
+        ("data.action_sequence_keys", ("a",), r"actions of 'action', which must .*_sequence_keys=\('a',\)"),
         ("model.image_keys", ("base_1_rgb",), r"image_keys names 'base_1_rgb', which .*; it makes: base_0_rgb, left"),
     ],
 )
@@ -34,6 +38,10 @@ def test_the_error_names_field_value_and_remedy(field, value, match):
         ),
         ({"images": {"cam_high": "c"}, "actions": "a"}, "makes no 'state', .* it makes: actions, images/cam_high"),
         ({"images": {"cam_high": "c"}, "state": "s"}, "config.data.repack makes no 'actions'"),
+        (
+            {"images": {"cam_high": "c", "cam_left_wirst": "w"}, "state": "s", "actions": "action"},
+            "makes 'images/cam_left_wirst', of which .*aloha.* takes: state, actions, .*images/cam_left_wrist, .*, prompt",
+        ),
     ],
 )
 def test_a_dataset_without_what_the_robot_needs_is_told_before_it_is_opened(structure, match):
@@ -53,6 +61,24 @@ def test_a_task_that_is_dropped_on_the_way_is_told():
         validate_data.validate(config)
     with config.unlocked():
         config.data.repack.prompt = "prompt"
+    validate_data.validate(config)
+
+
+def test_cameras_that_the_robot_may_lack_or_ignores_may_be_made():
+    config = _reach()
+    with config.unlocked():
+        config.data.repack.images.update(cam_left_wrist="left", cam_low="low")
+    validate_data.validate(config)
+
+
+def test_pi0_fast_pads_no_actions():
+    config = load.load("experiments/aloha.py:aloha_reach_fast").copy_and_resolve_references()
+    config.model.action_dim = 32
+    with pytest.raises(
+        ValueError, match=r"action_dim=32, and config.data.robot \(aloha\) has 14 actions, which pi0_fast"
+    ):
+        validate_data.validate(config)
+    config.data.update(kind="fake", cache="none")
     validate_data.validate(config)
 
 

@@ -58,7 +58,7 @@ def test_pi0_fast_has_one_expert():
     with config.unlocked():
         config.model = schema.pi0_fast_model(language="small", siglip="small/28")
     config.noise_draws = 1
-    config.model.image_keys = ("base_0_rgb",)
+    config.model.update(image_keys=("base_0_rgb",), action_dim=14)
     validate.validate(config)
     config.model.type = "pi05"
     with pytest.raises(ValueError, match=r"type='pi05' needs an action expert: begin with schema.pi05_model\(\)"):

@@ -96,7 +96,10 @@ def test_as_published(tmp_path):
     [
         ((), "statistics of which configuration? give --config=experiments/aloha.py"),
         (reach("/nowhere"), "no LeRobot dataset at /nowhere"),
-        (reach("{dataset}", "--config.data.asset_id=", "--config.data.repo_id="), "asset_id and config.data.repo_id"),
+        (
+            reach("{dataset}", "--config.data.asset_id=", "--config.data.repo_id=", "--config.data.root=."),
+            "set asset_id",
+        ),
         (reach("{dataset}", "--config.data.repack.images.cam_high=observation.images.top"), "observation.images.top"),
         (reach("{narrow}"), "14"),
     ],

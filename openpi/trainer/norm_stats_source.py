@@ -30,7 +30,8 @@ def directory(config: schema.ConfigDict) -> pathlib.Path:
     asset_id = build_transforms.asset_id(config)
     if not asset_id:
         raise ValueError(
-            "config.data.asset_id and config.data.repo_id are both empty: set one, it names the statistics"
+            "config.data.asset_id and config.data.repo_id are empty, and config.data.root has no folder's name: set asset_id, "
+            "it names the statistics"
         )
     base = config.data.assets_dir or f"{config.assets_base_dir}/{config.name}"
     return locate.local(f"{base.rstrip('/')}/{asset_id}")

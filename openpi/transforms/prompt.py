@@ -100,7 +100,10 @@ def take_prompt(data: dict) -> tuple[str, dict]:
     rest = dict(data)
     prompt = rest.pop("prompt", None)
     if prompt is None:
-        raise ValueError("prompt required: send one with each observation or set config.data.default_prompt")
+        raise ValueError(
+            "prompt required: send one with each observation, or set config.data.default_prompt (in training also "
+            "config.data.prompt_from_task, with 'prompt' in config.data.repack)"
+        )
     if isinstance(prompt, np.ndarray) and prompt.size == 1:
         prompt = prompt.item()
     if not isinstance(prompt, str):

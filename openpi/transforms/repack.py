@@ -37,8 +37,10 @@ class Repack:
             elif source in flat:
                 picked[name] = flat[source]
             else:
+                from_task = source == "prompt" and "task" in flat
+                change = "set config.data.prompt_from_task, or change" if from_task else "change"
                 raise MissingKeyError(
                     f"key '{source}' (wanted as '{name}') is not in the sample, which has: {', '.join(sorted(flat))};"
-                    " change config field data.repack or the dataset"
+                    f" {change} config.data.repack or the dataset"
                 )
         return picked

@@ -18,5 +18,10 @@ def test_missing_key_is_one_line_that_says_how_to_mend():
         repack.Repack({"images": {"cam_high": "observation.images.cam_high"}})(sample)
     assert str(caught.value) == (
         "key 'observation.images.cam_high' (wanted as 'cam_high') is not in the sample, which has: observation.images.top,"
-        " state; change config field data.repack or the dataset"
+        " state; change config.data.repack or the dataset"
     )
+
+
+def test_a_prompt_that_only_the_task_tells_is_said():
+    with pytest.raises(KeyError, match=r"has: task, task_index; set config\.data\.prompt_from_task, or change"):
+        repack.Repack({"prompt": "prompt"})({"task": "lift", "task_index": 0})
