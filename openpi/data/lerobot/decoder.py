@@ -4,9 +4,12 @@ Frames are uint8 RGB `[H, W, 3]`; times are seconds from the start of the file.
 """
 
 import collections
+import errno
 import os
 import pathlib
+import resource
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,12 +19,15 @@ import numpy as np
 
 TOLERANCE_S = 1e-4
 
+_OPEN_FILES = weakref.WeakValueDictionary[int, "collections.OrderedDict[pathlib.Path, _OpenVideo]"]()  # of each thread
+
 
 class Decoder:
     """Random access to the frames of many video files.
 
-    Open files are kept per thread (and per process, so that a fork shares none), the most recent ones only. A step
-    forward of a few frames decodes on; anything else seeks to the keyframe before. Pickles as empty.
+    Open files are kept per thread (and per process, so that a fork shares none), the most recent ones only: all threads
+    together, a quarter of the files that the process may have open. A step forward of a few frames decodes on; anything
+    else seeks to the keyframe before. Pickles as empty.
     """
 
     def __init__(self, max_open: int = 16) -> None:
@@ -43,6 +49,7 @@ class Decoder:
         Raises:
           FileNotFoundError: there is no such file.
           ValueError: it cannot be decoded, its frames are of another size, or none is near that time.
+          OSError: the process has too many files open.
         """
         try:
             self._open(path, out.shape[:2]).read(time, tolerance, out)
@@ -50,6 +57,8 @@ class Decoder:
             raise FileNotFoundError(f"video {path} is missing: fetch or record the dataset again") from error
         except av.FFmpegError as error:
             self._files().pop(path, None)
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise OSError(error.errno, "too many files are open: raise `ulimit -n`", str(path)) from error
             raise ValueError(f"video {path} cannot be decoded ({error}): fetch or record it again") from error
 
     def frames(
@@ -64,14 +73,16 @@ class Decoder:
     def _files(self) -> "collections.OrderedDict[pathlib.Path, _OpenVideo]":
         if getattr(self._local, "pid", None) != os.getpid():
             self._local.pid, self._local.files = os.getpid(), collections.OrderedDict()
+            _OPEN_FILES[id(self._local.files)] = self._local.files
         return self._local.files
 
     def _open(self, path: pathlib.Path, size: tuple[int, int]) -> "_OpenVideo":
         files = self._files()
         if path not in files:
-            files[path] = _OpenVideo(path)
-            while len(files) > self._max_open:
+            share = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4 // len(_OPEN_FILES)
+            while len(files) >= min(self._max_open, max(1, share)):
                 files.popitem(last=False)[1].close()
+            files[path] = _OpenVideo(path)
         files.move_to_end(path)
         if files[path].size != size:
             raise ValueError(
@@ -81,6 +92,7 @@ class Decoder:
         return files[path]
 
 
+_FORMAT = "mp4"  # told, not guessed from the content: a list of other files to play is a video to FFmpeg, too
 # FFmpeg decodes several frames on opening to learn what an mp4's header says already: without, it is 15 times as fast.
 _OPEN, _OPEN_STREAM = {"probesize": "32"}, {"skip_frame": "all"}  # of that first look only: nothing is skipped later
 
@@ -91,7 +103,7 @@ class _OpenVideo:
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
         options: list[Any] = [_OPEN_STREAM]  # dicts, whatever PyAV's stub says
-        self._container = av.open(str(path), options=_OPEN, stream_options=options)
+        self._container = av.open(str(path), format=_FORMAT, options=_OPEN, stream_options=options)
         if not self._container.streams.video:
             self._container.close()
             raise ValueError(f"video {path} holds no video stream: fetch or record it again")
@@ -123,6 +135,14 @@ class _OpenVideo:
             raise ValueError(
                 f"video {self._path} has no frame at {time:.6f} s ({near}; tolerance {tolerance:g} s): it does not "
                 "belong to this dataset's tables"
+            )
+        if (
+            found[1].height,
+            found[1].width,
+        ) != self.size:  # a stream may change its size, whatever the file's header says
+            raise ValueError(
+                f"video {self._path} has a frame of {found[1].height}x{found[1].width} (height x width) at {time:.6f} s, and its "
+                f"header says {self.size[0]}x{self.size[1]}: fetch or record it again"
             )
         plane = self._reformatter.reformat(found[1], format="rgb24").planes[0]
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(

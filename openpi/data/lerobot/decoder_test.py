@@ -1,7 +1,12 @@
 import concurrent.futures
+import fractions
 import os
+import pathlib
 import pickle
+import resource
+import threading
 
+import av
 import numpy as np
 import pytest
 
@@ -66,6 +71,24 @@ def test_long_gops_can_be_read_too(tmp_path):
     assert [round(frame[..., 2].mean() / 6) for frame in frames] == [31, 2, 39]
 
 
+def test_frames_that_are_stored_in_another_order_than_shown(tmp_path):
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:  # as ffmpeg does by default: B-frames, few keyframes
+        stream = container.add_stream("libx264", 10, options={"bf": "3", "g": "25", "b_strategy": "0"})
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        packets = []
+        for n in range(40):
+            frame = av.VideoFrame.from_ndarray(picture(n).astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = n, fractions.Fraction(1, 10)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        container.mux(packets)
+    shown = [packet.pts for packet in packets]
+    assert shown != sorted(shown)
+    order = np.random.default_rng(0).integers(0, 40, 80).tolist()
+    frames = decoder.Decoder().frames(tmp_path / "v.mp4", [n / 10 for n in order], SIZE)
+    assert [round(frame[..., 2].mean() / 6) for frame in frames] == order
+
+
 def test_more_files_than_may_be_open(tmp_path):
     paths = [tmp_path / f"{i}.mp4" for i in range(3)]
     for i, path in enumerate(paths):
@@ -73,6 +96,37 @@ def test_more_files_than_may_be_open(tmp_path):
     reading = decoder.Decoder(max_open=1)
     for path in paths * 2:
         assert reading.frames(path, [0.0], SIZE).shape == (1, *SIZE, 3)
+
+
+def test_many_threads_keep_within_the_files_that_may_be_open(tmp_path):
+    paths = [tmp_path / f"{i}.mp4" for i in range(12)]
+    for path in paths:
+        write(path, (1,))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reading, everyone = decoder.Decoder(), threading.Barrier(12)
+
+    def work(first):
+        for path in paths[first:] + paths[:first]:
+            reading.frames(path, [0.0], SIZE)
+        everyone.wait(20)  # none ends, and closes its files, before all have read
+
+    before = len(list(pathlib.Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 48, limits[1]))
+    try:
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            list(pool.map(work, range(12)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_too_many_open_files_are_no_fault_of_the_video(path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"too many files are open: raise `ulimit -n`: '.*video\.mp4'"):
+            decoder.Decoder().frames(path, [0.0], SIZE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_threads_pickles_and_forks_share_no_decoder(path):
@@ -118,3 +172,29 @@ def test_missing_and_broken_files_are_named(path, tmp_path):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r"broken\.mp4 (cannot be decoded|holds no video stream)"):
             decoder.Decoder().frames(broken, [0.0], SIZE)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (96, 32), (96, 128)])
+def test_a_frame_of_another_size_in_the_middle_is_named(tmp_path, size):
+    file = video.VideoFile(tmp_path / "v.mp4", video.Encoding(10, *SIZE))
+    for height, width in (SIZE, size):
+        encoding = video.Encoding(10, height, width)
+        codec = av.CodecContext.create(encoding.encoder, "w")  # its header is in the stream: the decoder follows it
+        codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
+        codec.time_base, codec.options = 1 / encoding.rate, encoding.options
+        file.append(
+            codec.encode(av.VideoFrame.from_ndarray(np.zeros((height, width, 3), np.uint8), format="rgb24"))
+            + codec.encode(None)
+        )
+    file.close()
+    reading = decoder.Decoder()
+    assert reading.frames(tmp_path / "v.mp4", [0.0], SIZE).shape == (1, *SIZE, 3)
+    with pytest.raises(ValueError, match=rf"v\.mp4 has a frame of {size[0]}x{size[1]} .* its header says 48x64: fetch"):
+        reading.frames(tmp_path / "v.mp4", [0.1], SIZE)
+
+
+def test_a_list_of_other_files_is_no_video(path):
+    playlist = path.with_name("list.mp4")
+    playlist.write_text(f"ffconcat version 1.0\nfile {path.name}\n")
+    with pytest.raises(ValueError, match=r"list\.mp4 cannot be decoded"):
+        decoder.Decoder().frames(playlist, [0.0], SIZE)
