@@ -1,10 +1,15 @@
 """Damaged datasets: each is one clear line that names episode and file, or is left out where the user asked for it."""
 
+import io
 import json
 import pathlib
 import shutil
+import struct
+import zlib
 
+import av
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,6 +77,18 @@ def cut(file, fraction):
     return damage
 
 
+def replaced_in(file, place, content):
+    def damage(root):
+        whole = (root / file).read_bytes()
+        (root / file).write_bytes(whole[:place] + content + whole[place + len(content) :])
+
+    return damage
+
+
+def all_of(*damages):
+    return lambda root: [damage(root) for damage in damages]
+
+
 def removed(file):
     return lambda root: (root / file).unlink()
 
@@ -103,6 +120,10 @@ EPISODE_1 = [
         r"parquet \(episode 1\): has no column 'action', .*; it has .*actions, reward",
     ),
     (
+        renamed(DATA_1, recording.PNG_CAMERA, "observation.images.jpg"),
+        r"parquet \(episode 1\): has no column 'observation.images.png', .*; it has .*observation.images.jpg",
+    ),
+    (
         column(DATA_1, "action", ["x"] * 7, pa.string()),
         r"episode_000001\.parquet \(episode 1\): column 'action' has values of shape \[\], expected \[3\]",
     ),
@@ -121,6 +142,10 @@ EPISODE_1 = [
     (
         column(DATA_1, "note", list(range(7)), pa.int64()),
         r"column 'note' has values of int64, and info\.json says text",
+    ),
+    (
+        column(DATA_1, "task_index", [0, 0, 0, 0, 0, 0, (1 << 64) - 1], pa.uint64()),
+        r"column 'task_index' has values from 0 to 18446744073709551615, and info\.json says int64",
     ),
     (column(DATA_1, "reward", [None] * 7), r"\(episode 1\): column 'reward' has 7 empty values"),
     (
@@ -196,6 +221,20 @@ def test_what_is_wrong_with_a_video_is_named_or_left_out(v21, recorded, kind):
     assert len(tables_only) == 16 and tables_only.skipped == {}
 
 
+def test_a_video_that_begins_later_than_its_table_is_left_out(v21):
+    with av.open(str(v21 / VIDEO_1)) as source, av.open(str(v21 / "later.mp4"), "w") as shifted:
+        stream = shifted.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts + 2 * packet.duration, packet.dts + 2 * packet.duration
+                packet.stream = stream
+                shifted.mux(packet)
+    (v21 / "later.mp4").replace(v21 / VIDEO_1)
+    dataset = reader.LeRobotDataset(v21, skip_bad_episodes=True)
+    assert list(dataset.skipped) == [1]
+    assert "episode 1, frame 0: video " in dataset.skipped[1] and "the next one is at 0.2" in dataset.skipped[1]
+
+
 def test_a_video_that_breaks_in_the_middle_is_named_when_it_is_read(v21):
     content = bytearray((v21 / VIDEO_1).read_bytes())
     start = content.index(b"mdat") + 4
@@ -257,6 +296,14 @@ def test_a_dataset_without_a_good_episode_is_refused(recorded, tmp_path, version
         (rows(DATA, 1), r"file-000\.parquet \(episodes 0 to 2\): has 15 frames, and the metadata says 16"),
         (info(total_frames=17), r"3 episodes of 16 frames, and meta/info\.json says 3 of 17"),
         (info(total_frames=1 << 60), "says 3 of 1152921504606846976"),
+        (
+            all_of(column(EPISODES, "dataset_to_index", [4, 11, 1 << 45]), info(total_frames=1 << 45)),
+            r"file-000\.parquet and the other tables have 35184372088832 frames by the metadata: they need \d+ GiB, and this",
+        ),
+        (
+            all_of(rows(DATA, 1), replaced_in(DATA, 4, bytes(200))),  # the footer is read before the pages
+            r"file-000\.parquet \(episodes 0 to 2\): has 15 frames, and the metadata says 16",
+        ),
         (info(codebase_version="v1.6"), "codebase_version is 'v1.6'"),
         (info(codebase_version="v2.1"), r"info\.json: video_path is .*only {episode_chunk}, {episode_index}"),
         (info(data_path="../{file_index}.parquet"), "leads out of the dataset's folder"),
@@ -343,6 +390,34 @@ def test_an_image_that_is_none_is_named(v30):
         dataset[6]
     with pytest.raises(ValueError, match=rf"episode 1, frame 4 .*{where} is not inside the parquet file"):
         dataset[8]
+
+
+def png_header(height, width):
+    """A PNG file that promises an image and has none."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"x")) + chunk(b"IEND", b"")
+
+
+def png(image):
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (png_header(60_000, 60_000), "cannot be decoded .*3600000000 pixels"),
+        (png_header(8000, 8000), "is 8000x8000 .height x width., and info.json says 8x12"),
+        (png(np.full((8, 12), 30_000, np.uint16)), "is of mode I;16, and only colours of 8 bits can be read"),
+    ],
+    ids=["larger than Pillow takes", "of another size", "of 16 bits"],
+)
+def test_an_image_of_another_kind_is_named_before_it_is_decoded(v30, content, message):
+    column(DATA, recording.PNG_CAMERA, [{"bytes": content, "path": ""}] * 16)(v30)
+    with pytest.raises(ValueError, match=rf"episode 1, frame 2 .*file-000\.parquet.: image .* {message}"):
+        reader.LeRobotDataset(v30)[6]
 
 
 def test_a_video_of_other_places_is_named(v30):

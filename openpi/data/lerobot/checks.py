@@ -70,16 +70,19 @@ def missing_videos(episodes: lerobot_episodes.Episodes, keys: Sequence[str]) -> 
     return problems
 
 
-def last_frames(
+def ends(
     source: frame_sources.FrameSource, episodes: lerobot_episodes.Episodes, keys: Sequence[str]
 ) -> lerobot_columns.Problems:
-    """The episodes whose last frame of one of the cameras `keys` cannot be decoded: files cut short, or no videos."""
+    """The episodes whose first or last frame of one of the cameras `keys` cannot be decoded.
+
+    The file is cut short, begins later than its tables, or is no video.
+    """
     problems: lerobot_columns.Problems = {}
     for key in keys:
-        for episode, stop in enumerate(episodes.stop):
+        for episode, rows in enumerate(np.stack([episodes.start, episodes.stop - 1], axis=1)):
             if episode not in problems:
                 try:
-                    source.frames(key, np.array([stop - 1]))
+                    source.frames(key, rows)
                 except (ValueError, FileNotFoundError) as error:
                     problems[episode] = error
     return problems

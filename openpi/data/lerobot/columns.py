@@ -1,6 +1,8 @@
 """Reads the tables of frames of all episodes into one array a feature, and tells which episodes cannot be read."""
 
 import itertools
+import math
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,19 +17,38 @@ Columns = dict[str, np.ndarray]
 
 _KINDS = {"b": "b", "i": "biu", "u": "biu", "f": "biuf"}  # numpy kind of a feature -> kinds it may be stored as
 _AT_ONCE = 256  # tables
+_GIB = 1 << 30
 TEXT = np.dtypes.StringDType()  # no Python object a row
 
 
-def load(features: Mapping[str, lerobot_info.Feature], episodes: lerobot_episodes.Episodes) -> tuple[Columns, Problems]:
-    """Reads the columns of `features` (no images): [N, ...] of the feature's shape, [N] for scalars.
+def load(
+    features: Mapping[str, lerobot_info.Feature], episodes: lerobot_episodes.Episodes, images: Sequence[str] = ()
+) -> tuple[Columns, Problems]:
+    """Reads the columns of `features`: [N, ...] of the feature's shape, [N] for scalars.
+
+    Args:
+      features: no images.
+      episodes: where they lie.
+      images: further columns that the files must have.
 
     Returns:
       (The columns over the rows of the episodes that have no problem; the problems.)
+
+    Raises:
+      ValueError: they are larger than this machine's memory.
     """
+    numbers = [feature for feature in features.values() if feature.dtype != "string"]
+    row_bytes = sum(np.dtype(feature.dtype).itemsize * math.prod(feature.shape) for feature in numbers)
+    needed, memory = row_bytes * int(episodes.stop[-1]), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise ValueError(
+            f"{episodes.files[0]} and the other tables have {episodes.stop[-1]} frames by the metadata: they need "
+            f"{needed / _GIB:.0f} GiB, and this machine has {memory / _GIB:.0f} GiB of memory: {json_text.AGAIN}, or read it elsewhere"
+        )
     batch = _Batch(features, episodes)
     for file, of_file in _by_file(episodes):
         try:
-            batch.add(file, _read(file, of_file, list(features), episodes))
+            batch.add(file, _read(file, of_file, list(features), images, episodes))
         except (ValueError, FileNotFoundError) as error:
             batch.problems |= dict.fromkeys(of_file, error)
     return batch.finish(), batch.problems
@@ -86,15 +107,12 @@ def _where(of_file: Sequence[int], episodes: lerobot_episodes.Episodes) -> str:
     return f"episode {first}" if first == last else f"episodes {first} to {last}"
 
 
-def _read(file: int, of_file: Sequence[int], names: Sequence[str], episodes: lerobot_episodes.Episodes) -> pa.Table:
+def _read(
+    file: int, of_file: Sequence[int], names: Sequence[str], images: Sequence[str], episodes: lerobot_episodes.Episodes
+) -> pa.Table:
     path, where = episodes.files[file], _where(of_file, episodes)
-    table = parquet_file.columns(path, names, where)
-    expected = int(episodes.stop[of_file[-1]] - episodes.start[of_file[0]])
-    if len(table) != expected:
-        raise ValueError(
-            f"{path} ({where}): has {len(table)} frames, and the metadata says {expected}: {json_text.AGAIN}"
-        )
-    return table
+    num_frames = int(episodes.stop[of_file[-1]] - episodes.start[of_file[0]])
+    return parquet_file.columns(path, names, where, num_frames=num_frames, others=images)
 
 
 def _convert(table: pa.Table, features: Mapping[str, lerobot_info.Feature]) -> Columns:
@@ -121,6 +139,10 @@ def _column(column: pa.ChunkedArray, feature: lerobot_info.Feature) -> np.ndarra
     dtype = np.dtype(feature.dtype)
     if values.dtype.kind not in _KINDS[dtype.kind]:
         raise ValueError(f"has values of {values.dtype}, and info.json says {feature.dtype}")
+    if values.dtype.kind in "iu" and dtype.kind in "iu" and not np.can_cast(values.dtype, dtype) and len(values):
+        limits = np.iinfo(dtype)
+        if values.min() < limits.min or values.max() > limits.max:
+            raise ValueError(f"has values from {values.min()} to {values.max()}, and info.json says {feature.dtype}")
     return values.astype(dtype, copy=False)
 
 

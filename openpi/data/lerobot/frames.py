@@ -13,6 +13,8 @@ from openpi.data.lerobot import decoder, json_text, parquet_file
 from openpi.data.lerobot import episodes as lerobot_episodes
 from openpi.data.lerobot import info as lerobot_info
 
+_MODES = ("RGB", "RGBA", "P", "L", "LA", "1")  # of Pillow; depth of 16 bits would be cut off at 255
+
 
 class FrameSource(Protocol):
     """Must be picklable, and safe to use from several threads."""
@@ -78,13 +80,21 @@ class EncodedFrames:
             raise ValueError(f"{where} is not inside the parquet file: {json_text.AGAIN}")
         try:
             with PIL.Image.open(io.BytesIO(data["bytes"]), formats=["PNG", "JPEG"]) as image:
+                if image.mode not in _MODES:
+                    raise ValueError(
+                        f"{where} is of mode {image.mode}, and only colours of 8 bits can be read: {json_text.AGAIN}"
+                    )
                 if image.size != (out.shape[1], out.shape[0]):
                     raise ValueError(
                         f"{where} is {image.size[1]}x{image.size[0]} (height x width), and info.json says "
                         f"{out.shape[0]}x{out.shape[1]}"
                     )
                 out[:] = np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError) as error:  # Pillow reports broken files by either
+        except (
+            OSError,
+            SyntaxError,
+            PIL.Image.DecompressionBombError,
+        ) as error:  # Pillow reports broken files by either
             raise ValueError(f"{where} cannot be decoded ({error}): {json_text.AGAIN}") from error
 
     def _row_group(self, key: str, episode: int, row: int) -> tuple[int, Any]:

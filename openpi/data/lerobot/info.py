@@ -199,7 +199,7 @@ def parse_feature(key: Any, raw: Any) -> Feature:
     if dtype not in ("image", "video", "string"):
         try:
             numeric = isinstance(dtype, str) and np.dtype(dtype).kind in "biuf"
-        except TypeError:
+        except (TypeError, ValueError, SyntaxError):  # numpy takes "f4, f4" apart as Python
             numeric = False
         if not numeric:
             raise ValueError(
@@ -208,13 +208,16 @@ def parse_feature(key: Any, raw: Any) -> Feature:
     ok = (
         isinstance(shape, list | tuple)
         and 0 < len(shape) <= _MAX_AXES
-        and all(isinstance(n, int) and 0 < n <= _MAX_DIM for n in shape)
+        and all(type(n) is int and 0 < n <= _MAX_DIM for n in shape)
     )
     if not ok or math.prod(shape) > _MAX_ELEMENTS:
         raise ValueError(f"feature {key!r}: shape {shape!r} must be a list of positive sizes ([1] for a scalar)")
     if dtype in ("image", "video") and not (len(shape) == 3 and 3 in (shape[0], shape[2])):
         raise ValueError(f"feature {key!r}: image shape {list(shape)} must be [height, width, 3] or [3, height, width]")
-    return Feature(dtype, tuple(shape), raw.get("names"), raw.get("info"))
+    info = raw.get("info")
+    if not (info is None or isinstance(info, Mapping)):
+        raise ValueError(f"feature {key!r}: info is {str(info)[:40]!r}, and must be an object or null")
+    return Feature(dtype, tuple(shape), raw.get("names"), info)
 
 
 def _axis_name(names: Any, axis: int) -> str:

@@ -31,12 +31,29 @@ def read(path: str | pathlib.Path, reader: Callable[[pq.ParquetFile], T], where:
         ) from error
 
 
-def columns(path: str | pathlib.Path, names: Sequence[str], where: str = "") -> pa.Table:
-    """The columns `names` of a file, in that order. Raises ValueError for one that it lacks."""
+def columns(
+    path: str | pathlib.Path,
+    names: Sequence[str],
+    where: str = "",
+    *,
+    num_frames: int | None = None,
+    others: Sequence[str] = (),
+) -> pa.Table:
+    """The columns `names` of a file, in that order.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it lacks one of them or of the `others`, or has not `num_frames` rows: nothing is read of it then.
+    """
 
     def select(file: pq.ParquetFile) -> pa.Table:
+        if num_frames is not None and file.metadata.num_rows != num_frames:
+            raise ValueError(
+                f"{_what(path, where)}: has {file.metadata.num_rows} frames, and the metadata says {num_frames}: "
+                f"{json_text.AGAIN}"
+            )
         found = file.schema_arrow.names
-        missing = [name for name in names if name not in found]
+        missing = [name for name in (*names, *others) if name not in found]
         if missing:
             raise ValueError(
                 f"{_what(path, where)}: has no column {missing[0]!r}, which the dataset's metadata names; it has "

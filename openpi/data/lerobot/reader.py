@@ -40,8 +40,8 @@ class LeRobotDataset:
           skip_bad_episodes: leave out episodes with missing or unreadable files, other features than info.json says,
             jumping timestamps, unknown tasks or numbers that are not finite, rather than refuse the dataset. Rows are
             counted over those that remain.
-          check_videos: whether to decode the last frame of every episode, a few milliseconds each, so that missing and
-            truncated videos are found now; None means where bad episodes are left out.
+          check_videos: whether to decode the first and the last frame of every episode, a few milliseconds each, so that
+            missing, truncated and shifted videos are found now; None means where bad episodes are left out.
           check_finite: whether numbers that are not finite make an episode bad.
 
         Raises:
@@ -63,10 +63,8 @@ class LeRobotDataset:
         }
         layout = layout_v21 if self.info.per_episode else layout_v30
         self.tasks = layout.load_tasks(self.root)
-        self.episodes = layout.load_episodes(self.root, self.info)
-        numbers = {key: feature for key, feature in features.items() if not feature.is_image}
         opened = tables.Tables(
-            self.root, layout.load_episodes(self.root, self.info), numbers, skip_bad=skip_bad_episodes
+            self.root, layout.load_episodes(self.root, self.info), features, skip_bad=skip_bad_episodes
         )
         opened.leave_out(
             checks.tables(opened.columns, opened.episodes, fps=self.fps, num_tasks=len(self.tasks), finite=check_finite)
@@ -74,7 +72,7 @@ class LeRobotDataset:
         if skip_bad_episodes if check_videos is None else check_videos:
             videos = [key for key in self.image_keys if features[key].dtype == "video"]
             opened.leave_out(checks.missing_videos(opened.episodes, videos))
-            opened.leave_out(checks.last_frames(self._encoded(opened), opened.episodes, videos))
+            opened.leave_out(checks.ends(self._encoded(opened), opened.episodes, videos))
         opened.finish()
         self.episodes, self.skipped, self._columns = opened.episodes, opened.skipped, opened.columns
         self._frames: frame_sources.FrameSource = self._encoded(opened)

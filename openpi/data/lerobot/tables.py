@@ -26,7 +26,7 @@ class Tables:
         *,
         skip_bad: bool,
     ) -> None:
-        """Reads the columns of `features` (no images).
+        """Reads the columns of `features`, those of images aside.
 
         Args:
           root: of the dataset, for messages.
@@ -41,8 +41,9 @@ class Tables:
         self._root, self._skip_bad = root, skip_bad
         self.episodes = episodes
         self.skipped: dict[int, str] = {}
-        read = {key: feature for key, feature in features.items() if key != "index"}
-        self.columns, problems = lerobot_columns.load(read, episodes)
+        read = {key: feature for key, feature in features.items() if key != "index" and not feature.is_image}
+        images = [key for key, feature in features.items() if feature.dtype == "image"]
+        self.columns, problems = lerobot_columns.load(read, episodes, images)
         self._settle(problems)
 
     def leave_out(self, problems: lerobot_columns.Problems) -> None:
