@@ -7,6 +7,8 @@ from openpi.client import robot_description
 from openpi.config import schema
 from openpi.transforms import tree_paths
 
+_READERS = ("openpi", "lerobot")
+
 
 def validate(config: schema.ConfigDict) -> None:
     """Raises ValueError, in one line, for the first field that cannot work."""
@@ -17,6 +19,7 @@ def validate(config: schema.ConfigDict) -> None:
     _check_rlds(config.data)
     _check_cache(config.data)
     _check_mixture(config.data)
+    _check_reader(config.data)
 
 
 def _check_robot(config: schema.ConfigDict) -> None:
@@ -115,3 +118,18 @@ def _check_mixture(data: schema.ConfigDict) -> None:
         weight = entry.get("weight")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise ValueError(f"{field} has the weight {weight!r}, and it must be a positive number")
+
+
+def _check_reader(data: schema.ConfigDict) -> None:
+    of_mixture = {
+        f"config.data.mixture[{number}]['reader']": entry.get("reader", data.reader)
+        for number, entry in enumerate(data.mixture)
+    }
+    for field, reader in (of_mixture or {"config.data.reader": data.reader}).items():
+        if reader not in _READERS:
+            raise ValueError(f"{field} is {reader!r}, and must be one of {', '.join(_READERS)}")
+        if reader == "lerobot" and data.skip_bad_episodes:
+            raise ValueError(
+                f"{field}='lerobot' cannot leave episodes out, and config.data.skip_bad_episodes is set: unset it, or set the "
+                "reader to 'openpi'"
+            )

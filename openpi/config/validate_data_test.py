@@ -82,6 +82,33 @@ def test_pi0_fast_pads_no_actions():
     validate_data.validate(config)
 
 
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        (
+            {"reader": "lerobot"},
+            "config.data.reader='lerobot' cannot leave episodes out, and .*skip_bad_episodes is set",
+        ),
+        (
+            {"mixture": ({"root": "a", "weight": 1.0}, {"root": "b", "weight": 1.0, "reader": "lerobot"})},
+            r"config.data.mixture\[1\]\['reader'\]='lerobot' cannot leave episodes out",
+        ),
+        (
+            {"mixture": ({"root": "a", "weight": 1.0, "reader": "mine"},)},
+            r"config.data.mixture\[0\]\['reader'\] is 'mine', and must be one of openpi, lerobot",
+        ),
+    ],
+)
+def test_readers(changes, match):
+    config = _reach()
+    config.data.update(changes, skip_bad_episodes=True)
+    with pytest.raises(ValueError, match=match):
+        validate_data.validate(config)
+    if "must be one of" not in match:
+        config.data.skip_bad_episodes = False
+        validate_data.validate(config)
+
+
 def test_a_robot_of_another_model_is_told():
     config = schema.base_config("mine", schema.pi0_fast_model(), robots.droid("pi0"))
     with pytest.raises(ValueError, match="image_keys names 'base_1_rgb', which .* makes: base_0_rgb, left_wrist_0_rgb"):
