@@ -28,14 +28,15 @@ MOTORS = tuple(
     for joint in ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 )
 
+_OBSERVATIONS = "/observations"
 _TABLES = {
-    "observation.state": "/observations/qpos",
+    "observation.state": f"{_OBSERVATIONS}/qpos",
     "action": "/action",
-    "observation.velocity": "/observations/qvel",
-    "observation.effort": "/observations/effort",
+    "observation.velocity": f"{_OBSERVATIONS}/qvel",
+    "observation.effort": f"{_OBSERVATIONS}/effort",
 }
 _OPTIONAL = ("observation.velocity", "observation.effort")
-_IMAGES = "/observations/images"
+_IMAGES = f"{_OBSERVATIONS}/images"
 _MAX_SIDE = 8192  # pixels
 _MAX_JPEG = 64 << 20  # bytes
 
@@ -53,9 +54,12 @@ def opened(path: pathlib.Path, *, task: str, bgr: bool = False) -> Iterator[epis
       BadEpisodeError: something is missing or damaged.
     """
     with hdf5.opened(path) as file:
-        names = {key: name for key, name in _TABLES.items() if key not in _OPTIONAL or name in file}
+        there = [f"{_OBSERVATIONS}/{name}" for name in hdf5.members(file, _OBSERVATIONS)]
+        names = {key: name for key, name in _TABLES.items() if key not in _OPTIONAL or name in there}
         tables = {key: hdf5.numbers(file, name, len(MOTORS)) for key, name in names.items()}
-        cameras = {name: hdf5.dataset(file, f"{_IMAGES}/{name}") for name in _camera_names(file)}
+        cameras = {name: hdf5.dataset(file, f"{_IMAGES}/{name}") for name in hdf5.members(file, _IMAGES)}
+        if not cameras:
+            raise episode.BadEpisodeError(f"{path}: {_IMAGES} is missing or empty: record it with cameras")
         lengths = {names[key]: len(table) for key, table in tables.items()}
         lengths |= {camera.name: camera.shape[0] if camera.ndim else 0 for camera in cameras.values()}
         num_frames = hdf5.check_lengths(file, lengths)
@@ -88,29 +92,19 @@ def opened(path: pathlib.Path, *, task: str, bgr: bool = False) -> Iterator[epis
         yield episode.Episode(task=task, features=features, num_frames=num_frames, frames=frames)
 
 
-def _camera_names(file: h5py.File) -> list[str]:
-    group = file.get(_IMAGES)
-    names = sorted(group) if isinstance(group, h5py.Group) else []
-    if not names:
-        raise episode.BadEpisodeError(f"{file.filename}: {_IMAGES} is missing or empty: record it with cameras")
-    return names
-
-
 def _image(file: h5py.File, camera: h5py.Dataset, step: int) -> np.ndarray:
     """uint8 [H, W, 3]."""
-    raw = camera.ndim == 4 and camera.shape[3] == 3 and max(camera.shape[1:3]) <= _MAX_SIDE
-    ragged = h5py.check_vlen_dtype(camera.dtype)
-    padded = camera.ndim == 2 and camera.dtype == np.uint8 and camera.shape[1] <= _MAX_JPEG
-    encoded = padded or (camera.ndim == 1 and ragged == np.uint8)
-    if not encoded and not (raw and camera.dtype == np.uint8):
-        raise episode.BadEpisodeError(
-            f"{file.filename}: dataset {camera.name} is {camera.dtype} {list(camera.shape)}, expected uint8 images "
-            "[T, H, W, 3] or JPEGs [T, bytes]"
-        )
-    try:
+    with hdf5.reading(file, camera.name):
+        shape, dtype = camera.shape or (), camera.dtype
+        raw = len(shape) == 4 and shape[3] == 3 and min(shape[1:3]) > 0 and max(shape[1:3]) <= _MAX_SIDE
+        padded = len(shape) == 2 and dtype == np.uint8 and shape[1] <= _MAX_JPEG
+        encoded = padded or (len(shape) == 1 and h5py.check_vlen_dtype(dtype) == np.uint8)
+        if not encoded and not (raw and dtype == np.uint8):
+            raise episode.BadEpisodeError(
+                f"{file.filename}: dataset {camera.name} is {dtype} {list(shape)}, expected uint8 images [T, H, W, 3] or "
+                "JPEGs [T, bytes]"
+            )
         value = camera[step]
-    except OSError as error:
-        raise hdf5.unreadable(file, camera.name, error) from error
     return _decode(f"{file.filename}: dataset {camera.name}, step {step}", value) if encoded else value
 
 

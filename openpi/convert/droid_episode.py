@@ -89,8 +89,7 @@ def opened(path: pathlib.Path, *, task: str) -> Iterator[episode.Episode]:
 
 def _serials(file: h5py.File) -> dict[str, str]:
     """The serial number of each camera; the two outside in the order of theirs."""
-    group = file.get(_CAMERA_TYPE)
-    found = sorted(group) if isinstance(group, h5py.Group) else []
+    found = hdf5.members(file, _CAMERA_TYPE)
     wrist, outside = [], []
     for serial in found:
         kinds = np.unique(hdf5.numbers(file, f"{_CAMERA_TYPE}/{serial}"))

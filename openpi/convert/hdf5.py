@@ -10,6 +10,13 @@ import numpy as np
 from openpi.convert import episode
 
 _MAX_STEPS = 1_000_000  # of an episode: at 50 Hz more than five hours
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # what h5py raises, whatever is asked of a broken file
 
 
 @contextlib.contextmanager
@@ -35,17 +42,26 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
     Raises:
       BadEpisodeError: there is none.
     """
-    try:
+    with reading(file, name):
         found = file.get(name)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise unreadable(file, name, error) from error
     if not isinstance(found, h5py.Dataset):
-        there = ", ".join(file.get(name.rpartition("/")[0] or "/", {})) or "nothing"
+        there = ", ".join(members(file, name.rpartition("/")[0] or "/")) or "nothing"
         raise episode.BadEpisodeError(
             f"{file.filename}: dataset {name} is missing; beside it there is {there}: check that it is a recording of "
             "this format"
         )
     return found
+
+
+def members(file: h5py.File, name: str) -> list[str]:
+    """What lies in the group at a path, in alphabetical order; nothing if there is no such group.
+
+    Raises:
+      BadEpisodeError: it cannot be read.
+    """
+    with reading(file, name):
+        group = file.get(name)
+        return sorted(map(str, group)) if isinstance(group, h5py.Group) else []
 
 
 def numbers(file: h5py.File, name: str, width: int | None = None) -> np.ndarray:
@@ -55,20 +71,14 @@ def numbers(file: h5py.File, name: str, width: int | None = None) -> np.ndarray:
       BadEpisodeError: it is missing, of another shape, cannot be read, or holds NaN or infinities.
     """
     found = dataset(file, name)
-    shape = (found.shape or ())[1:] if found.ndim else None
-    if (
-        shape != (() if width is None else (width,))
-        or not 0 < found.shape[0] <= _MAX_STEPS
-        or found.dtype.kind not in "fiub"
-    ):
-        expected = "[T]" if width is None else f"[T, {width}]"
-        raise episode.BadEpisodeError(
-            f"{file.filename}: dataset {name} is {found.dtype} {list(found.shape or ())}, expected numbers {expected}"
-        )
-    try:
+    with reading(file, name), np.errstate(over="ignore"):  # what no float32 holds is told below
+        shape, dtype = found.shape or (), found.dtype
+        if shape[1:] != (() if width is None else (width,)) or dtype.kind not in "fiub" or not _fits(shape):
+            expected = "[T]" if width is None else f"[T, {width}]"
+            raise episode.BadEpisodeError(
+                f"{file.filename}: dataset {name} is {dtype} {list(shape)}, expected numbers {expected}"
+            )
         values = found[()].astype(np.float32)
-    except OSError as error:
-        raise unreadable(file, name, error) from error
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
     if len(bad):
         raise episode.BadEpisodeError(
@@ -90,9 +100,23 @@ def check_lengths(file: h5py.File, lengths: dict[str, int]) -> int:
     return next(iter(lengths.values()))
 
 
-def unreadable(file: h5py.File, name: str, error: Exception) -> episode.BadEpisodeError:
-    """The error of a read as one line."""
-    return episode.BadEpisodeError(f"{file.filename}: dataset {name} cannot be read ({_short(error)})")
+@contextlib.contextmanager
+def reading(file: h5py.File, name: str) -> Iterator[None]:
+    """For the block that reads what is at a path: its errors, in one line.
+
+    Raises:
+      BadEpisodeError: h5py met damage, or the block raised one itself.
+    """
+    try:
+        yield
+    except episode.BadEpisodeError:
+        raise
+    except _DAMAGE as error:
+        raise episode.BadEpisodeError(f"{file.filename}: {name} cannot be read ({_short(error)})") from error
+
+
+def _fits(shape: tuple[int, ...]) -> bool:
+    return len(shape) > 0 and 0 < shape[0] <= _MAX_STEPS
 
 
 def _short(error: Exception) -> str:
