@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -44,6 +46,49 @@ def test_a_file_is_there_whole_or_not_at_all(root, tmp_path):
             partial.mkdir()
             (partial / "part").write_text("whole")
     assert [path.name for path in folder.path.rglob("*")] == ["b", "part"]
+
+
+def test_a_stale_folder_stays_while_a_run_reads_it(root, tmp_path):
+    open_folder = lambda: cache_folder.CacheFolder(reader.LeRobotDataset(root), tmp_path / "caches")
+    stale = open_folder()
+    stale.check_free(1, "a byte")
+    used = cache_folder.Hold(stale.path)
+    os.utime(root / "meta" / "info.json", ns=(0, 1))
+    open_folder().remove_stale()
+    assert stale.path.is_dir()
+    del used
+    with cache_folder.Hold(stale.path):
+        open_folder().remove_stale()
+        assert stale.path.is_dir()
+    open_folder().remove_stale()
+    assert list((tmp_path / "caches").iterdir()) == []
+
+
+def test_a_disk_without_locks_or_read_only_is_used_without(root, tmp_path, monkeypatch):
+    stale = cache_folder.CacheFolder(reader.LeRobotDataset(root), tmp_path / "caches")
+    stale.check_free(1, "a byte")
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with cache_folder.Hold(stale.path), cache_folder.Hold(root / "meta" / "info.json" / "no folder"):
+        os.utime(root / "meta" / "info.json", ns=(0, 1))
+        cache_folder.CacheFolder(reader.LeRobotDataset(root), tmp_path / "caches").remove_stale()
+    assert not stale.path.exists()
+
+
+@pytest.mark.parametrize("name", ["reach [old]", "*"])
+def test_any_name_of_a_dataset_may_be_part_of_a_folder_s(tmp_path, name):
+    root = recording.record(tmp_path / name, (2,))
+    folder = cache_folder.CacheFolder(reader.LeRobotDataset(root), tmp_path / "caches")
+    with folder.locked():
+        (folder.path / ".a.partial-0123").write_text("half")
+    with folder.locked():
+        assert list(folder.path.iterdir()) == []
+    os.utime(root / "meta" / "info.json", ns=(0, 1))
+    cache_folder.CacheFolder(reader.LeRobotDataset(root), tmp_path / "caches").remove_stale()
+    assert not folder.path.exists()
 
 
 def test_stale_folders_of_this_dataset_go_and_others_stay(root, tmp_path):

@@ -28,6 +28,7 @@ class CachedFrames:
         files: camera -> its .npy file.
         """
         self._files = dict(files)
+        self._holds = [cache_folder.Hold(folder) for folder in {path.parent for path in files.values()}]
         self._arrays = {key: np.load(path, mmap_mode="r", allow_pickle=False) for key, path in files.items()}
 
     def __reduce__(self) -> tuple[type, tuple[Mapping[str, pathlib.Path]]]:
@@ -66,18 +67,22 @@ def cached(
     if not dataset.image_keys:
         return dataset
     folder = cache_folder.CacheFolder(dataset, pathlib.Path(directory))
-    if missing := _missing(dataset, folder, image_size):
-        with folder.locked():
-            missing = [key for key in missing if key in _missing(dataset, folder, image_size)]
-            _build_all(dataset, missing, folder, image_size)
-            folder.remove_stale()
-    files = {key: folder.path / _file_name(dataset, key, image_size) for key in dataset.image_keys}
-    return dataset.with_frames(CachedFrames(files))
+    with cache_folder.Hold(folder.path):
+        if missing := _missing(dataset, folder, image_size):
+            with folder.locked():
+                missing = [key for key in missing if key in _missing(dataset, folder, image_size)]
+                _build_all(dataset, missing, folder, image_size)
+                folder.remove_stale()
+        files = {key: folder.path / _file_name(dataset, key, image_size) for key in dataset.image_keys}
+        return dataset.with_frames(CachedFrames(files))
 
 
 def missing_bytes(dataset: reader.LeRobotDataset, directory: pathlib.Path, image_size: int) -> int:
-    """How much of `num_bytes` has still to be written below `directory`."""
-    missing = _missing(dataset, cache_folder.CacheFolder(dataset, directory), image_size)
+    """How much of `num_bytes` has still to be written below `directory`, once nobody else is writing it."""
+    folder = cache_folder.CacheFolder(dataset, directory)
+    if missing := _missing(dataset, folder, image_size):
+        with folder.locked():
+            missing = _missing(dataset, folder, image_size)
     return sum(math.prod(_shape(dataset, key, image_size)) for key in missing)
 
 
@@ -135,7 +140,6 @@ def _build(dataset: reader.LeRobotDataset, key: str, path: pathlib.Path, image_s
                 _write(descriptor, frames, begin + int(rows[0]) * frame_bytes)
 
         row_blocks.run(len(dataset), _BLOCK, work, f"decoding {key} ({math.prod(shape) / 2**20:.0f} MiB, once)")
-        os.fsync(descriptor)
 
 
 def _write(descriptor: int, frames: np.ndarray, offset: int) -> None:

@@ -177,6 +177,12 @@ def test_of_two_processes_one_builds(root, tmp_path):
     np.testing.assert_array_equal(dataset[7][recording.CAMERA], reader.LeRobotDataset(root)[7][recording.CAMERA])
 
 
+def test_what_another_process_is_writing_is_not_missing(root, tmp_path):
+    with start_build(root, tmp_path) as process:
+        assert frame_cache.missing_bytes(reader.LeRobotDataset(root), tmp_path, 0) == 0
+    assert process.returncode == 0
+
+
 def build_with_files_of_at_most(limit, root, directory, errors):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:

@@ -9,6 +9,7 @@ fine texture or tiny images want `frame_cache`.
 import logging
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,12 +31,13 @@ class CachedVideo:
 
     def __init__(self, folders: Mapping[str, pathlib.Path], sizes: Mapping[str, tuple[int, int]]) -> None:
         """Args:
-        folders: camera -> its folder, of files named by their first row.
+        folders: camera -> its folder, of files named by their rows: <first>-<the one behind the last>.mp4.
         sizes: camera -> (height, width) of its images.
         """
         self._folders, self._sizes = dict(folders), dict(sizes)
+        self._holds = [cache_folder.Hold(folder) for folder in {folder.parent for folder in folders.values()}]
         self._files = {key: sorted(folder.glob("*.mp4")) for key, folder in folders.items()}
-        self._starts = {key: np.array([int(path.stem) for path in files]) for key, files in self._files.items()}
+        self._starts = {key: np.array([_rows(path)[0] for path in files]) for key, files in self._files.items()}
         self._decoder = decoder.Decoder(_MAX_OPEN)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -46,7 +48,13 @@ class CachedVideo:
         for place in np.argsort(rows, kind="stable"):
             number = int(np.searchsorted(self._starts[key], rows[place], side="right")) - 1
             time = float(rows[place] - self._starts[key][number]) / _RATE
-            self._decoder.frame(self._files[key][number], time, decoder.TOLERANCE_S, out[place])
+            try:
+                self._decoder.frame(self._files[key][number], time, decoder.TOLERANCE_S, out[place])
+            except (ValueError, FileNotFoundError) as error:
+                folder = self._folders[key]
+                raise ValueError(
+                    f"the cache in {folder} is damaged ({error}): remove that folder, it is made anew"
+                ) from error
         return out
 
 
@@ -64,12 +72,14 @@ def cached(dataset: reader.LeRobotDataset, directory: str | pathlib.Path, *, ima
         key: stored_size.choose(*dataset.features[key].image_size, image_size, even=True) for key in dataset.image_keys
     }
     folders = {key: folder.path / _folder_name(key, size) for key, size in sizes.items()}
-    if not all(place.is_dir() for place in folders.values()):
-        with folder.locked():
-            missing = {key: size for key, size in sizes.items() if not folders[key].is_dir()}
-            _build_all(dataset, missing, folder)
-            folder.remove_stale()
-    return dataset.with_frames(CachedVideo(folders, {key: (size.height, size.width) for key, size in sizes.items()}))
+    with cache_folder.Hold(folder.path):
+        if not all(_is_whole(place, len(dataset)) for place in folders.values()):
+            with folder.locked():
+                missing = {key: size for key, size in sizes.items() if not _is_whole(folders[key], len(dataset))}
+                _build_all(dataset, missing, folder)
+                folder.remove_stale()
+        shapes = {key: (size.height, size.width) for key, size in sizes.items()}
+        return dataset.with_frames(CachedVideo(folders, shapes))
 
 
 def _build_all(
@@ -90,6 +100,7 @@ def _build_all(
     for key, size in sizes.items():
         try:
             with folder.writing(_folder_name(key, size)) as partial:
+                shutil.rmtree(folder.path / _folder_name(key, size), ignore_errors=True)  # a damaged one
                 partial.mkdir()
                 _build(dataset, key, partial, size)
         except OSError as error:
@@ -109,7 +120,7 @@ def _build(dataset: reader.LeRobotDataset, key: str, folder: pathlib.Path, size:
         for rows in progress.steps(start, stop):
             for frame in dataset.frames(key, rows):
                 encoder.add(size.store(frame))
-        file = video.VideoFile(folder / f"{start:012d}.mp4", encoding)
+        file = video.VideoFile(folder / f"{start:012d}-{stop:012d}.mp4", encoding)
         try:
             file.append(encoder.finish())
         finally:
@@ -117,6 +128,22 @@ def _build(dataset: reader.LeRobotDataset, key: str, folder: pathlib.Path, size:
 
     block = int(np.clip(len(dataset) // (4 * (os.cpu_count() or 1)), *_BLOCK))
     row_blocks.run(len(dataset), block, work, f"encoding {key} at {size.name}, once")
+
+
+def _rows(path: pathlib.Path) -> tuple[int, int]:
+    """The rows of a file: the first, and the one behind the last."""
+    start, stop = path.stem.split("-")
+    return int(start), int(stop)
+
+
+def _is_whole(folder: pathlib.Path, num_rows: int) -> bool:
+    end = 0
+    for path in sorted(folder.glob("*.mp4")):
+        start, stop = _rows(path)
+        if start != end or not path.stat().st_size:
+            return False
+        end = stop
+    return end == num_rows
 
 
 def _folder_name(key: str, size: stored_size.StoredSize) -> str:

@@ -58,6 +58,40 @@ def test_is_built_once_and_anew_for_a_changed_dataset(dataset, tmp_path):
     assert len(after) == len(before) and not after & set(before)
 
 
+def test_a_run_goes_on_with_its_cache_when_the_dataset_is_changed(dataset, tmp_path):
+    copy = pathlib.Path(shutil.copytree(dataset.root, tmp_path / "copy"))
+    open_copy = lambda: reader.LeRobotDataset(copy, keys=[recording.CAMERA])
+    running = video_cache.cached(open_copy(), tmp_path / "cache", image_size=32)
+    expected = running.frames(recording.CAMERA, np.arange(5))
+    os.utime(copy / "meta" / "info.json", ns=(0, 1))
+    video_cache.cached(open_copy(), tmp_path / "cache", image_size=32)
+    again = pickle.loads(pickle.dumps(running))
+    np.testing.assert_array_equal(again.frames(recording.CAMERA, np.arange(5)), expected)
+
+
+@pytest.mark.parametrize("damage", ["first", "last", "empty"])
+def test_a_damaged_cache_is_made_anew(dataset, tmp_path, damage):
+    cached = video_cache.cached(dataset, tmp_path, image_size=32)
+    expected = cached.frames(recording.CAMERA, np.arange(150))
+    files = sorted(tmp_path.rglob("*.mp4"))
+    if damage == "empty":
+        files[1].write_bytes(b"")
+    else:
+        files[0 if damage == "first" else -1].unlink()
+    cached = video_cache.cached(dataset, tmp_path, image_size=32)
+    np.testing.assert_array_equal(cached.frames(recording.CAMERA, np.arange(150)), expected)
+
+
+def test_a_file_that_breaks_while_it_is_used_is_told_with_the_remedy(dataset, tmp_path):
+    cached = video_cache.cached(dataset, tmp_path, image_size=32)
+    (file, *_) = sorted(tmp_path.rglob("*.mp4"))
+    file.write_bytes(b"nonsense")
+    with pytest.raises(
+        ValueError, match=r"the cache in .*24x32.h264 is damaged .*: remove that folder, it is made anew"
+    ):
+        cached.frames(recording.CAMERA, np.array([0]))
+
+
 def test_an_interrupted_build_leaves_nothing(dataset, tmp_path, monkeypatch):
     decode = reader.LeRobotDataset.frames
 
