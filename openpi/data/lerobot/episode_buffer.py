@@ -12,6 +12,15 @@ from openpi.data.lerobot import feature_stats, video
 from openpi.data.lerobot import info as lerobot_info
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a file can hold the text: half of a character of two cannot be written."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class EpisodeBuffer:
     """Takes frames; holds numbers, texts and encoded images, never pixels."""
 
@@ -64,8 +73,8 @@ class EpisodeBuffer:
     def _check(self, key: str, feature: lerobot_info.Feature, value: Any) -> Any:
         where = f"frame {self.length} of episode {self._episode}: feature {key!r}"
         if feature.dtype == "string":
-            if not isinstance(value, str):
-                raise ValueError(f"{where} is {type(value).__name__}, expected text")
+            if not isinstance(value, str) or not is_utf8(value):
+                raise ValueError(f"{where} is {type(value).__name__} {value!r:.40}, expected text that UTF-8 can hold")
             return value
         array = np.asarray(value)
         dtype = "uint8" if feature.is_image else feature.dtype

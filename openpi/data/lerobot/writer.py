@@ -64,8 +64,8 @@ class LeRobotWriter:
 
         Raises:
           FileExistsError: there is something at `root`.
-          ValueError: a feature is not well-formed, or of a kind that this writer does not write; or there is no such
-            version or codec.
+          ValueError: a feature is not well-formed, or of a kind that this writer does not write; there is no such
+            version or codec; or fps or chunks_size is none.
         """
         self.root = pathlib.Path(root)
         if self.root.exists() and not (self.root.is_dir() and not any(self.root.iterdir())):
@@ -89,12 +89,14 @@ class LeRobotWriter:
             data_files_size_in_mb=data_files_size_in_mb,
             video_files_size_in_mb=video_files_size_in_mb,
         )
+        lerobot_info.parse(self._info.to_json())  # what no reader would take
         self._encodings = {
             key: video.Encoding(fps, *feature.image_size, crf=crf, gop=gop, preset=preset, codec=codec)
             for key, feature in self._features.items()
             if feature.dtype == "video"
         }
         self._tasks: dict[str, int] = {}
+        self._ended = ""  # why nothing more can be recorded
         self._buffer = self._empty_buffer()
         self.root.parent.mkdir(parents=True, exist_ok=True)
         self._partial = self.root.with_name(f".{self.root.name}.partial-{uuid.uuid4().hex[:8]}")
@@ -117,7 +119,9 @@ class LeRobotWriter:
 
         Raises:
           ValueError: a feature is missing, unknown, or of another dtype or shape.
+          RuntimeError: the dataset is finalized, or an episode could not be written.
         """
+        self._check_usable()
         self._buffer.add(frame)
 
     def discard_episode(self) -> None:
@@ -125,12 +129,20 @@ class LeRobotWriter:
         self._buffer = self._empty_buffer()
 
     def save_episode(self, task: str) -> None:
-        """Writes the frames added since the last call as one episode, with `task` as its instruction."""
+        """Writes the frames added since the last call as one episode, with `task` as its instruction.
+
+        Raises:
+          ValueError: there are none, or the task is no text.
+          OSError: the disk takes no more. What an episode left half-written cannot be taken back: nothing more can be
+            recorded then.
+          RuntimeError: as `add_frame`.
+        """
+        self._check_usable()
         index, start, length = self._info.total_episodes, self._info.total_frames, self._buffer.length
         if not length:
             raise ValueError(f"episode {index} has no frames: call add_frame before save_episode")
-        if not isinstance(task, str) or not task:
-            raise ValueError(f"task is {task!r}, and must be a text")
+        if not isinstance(task, str) or not task or not episode_buffer.is_utf8(task):
+            raise ValueError(f"task is {task!r}, and must be a text that UTF-8 can hold")
         task_index = self._tasks.setdefault(task, len(self._tasks))
         frame_index = np.arange(length)
         index_columns = {
@@ -141,9 +153,11 @@ class LeRobotWriter:
             "task_index": np.full(length, task_index),
         }
         columns = self._buffer.columns() | index_columns
+        self._ended = f"episode {index} could not be written: record the dataset again"
         self._store.add(
             recorded.Episode(index, start, length, task, columns, self._buffer.packets(), self._buffer.pixels)
         )
+        self._ended = ""
         self._info = dataclasses.replace(
             self._info, total_episodes=index + 1, total_frames=start + length, total_tasks=len(self._tasks)
         )
@@ -155,7 +169,9 @@ class LeRobotWriter:
         Raises:
           ValueError: frames were added after the last `save_episode`, or there is no episode.
           FileExistsError: something has appeared at `root` in the meantime.
+          RuntimeError: it is finalized already, or an episode could not be written.
         """
+        self._check_usable()
         if self._buffer.length:
             raise ValueError(
                 f"{self._buffer.length} frames belong to no episode: call save_episode or discard_episode before "
@@ -163,6 +179,7 @@ class LeRobotWriter:
             )
         if not self._info.total_episodes:
             raise ValueError("a dataset needs at least one episode: nothing was recorded")
+        self._ended = "it could not be finalized: record the dataset again"
         self._store.close()
         features = dict(self._info.features)
         for key in self._encodings:
@@ -175,17 +192,25 @@ class LeRobotWriter:
         try:
             self._partial.rename(self.root)
         except OSError as error:
+            if not self.root.exists():
+                raise
             raise FileExistsError(
                 f"{self.root} appeared while this dataset was being recorded: remove it and record again"
             ) from error
         self._remove_partial.detach()
+        self._ended = "the dataset is finalized: record another"
 
     def abort(self) -> None:
         """Removes everything written, unless `finalize` has run. Safe to call twice."""
+        self._ended = self._ended or "the recording was aborted: begin another"
         try:
             self._store.close()
         finally:
             self._remove_partial()
+
+    def _check_usable(self) -> None:
+        if self._ended:
+            raise RuntimeError(f"{self.root}: {self._ended}")
 
     def _empty_buffer(self) -> episode_buffer.EpisodeBuffer:
         return episode_buffer.EpisodeBuffer(self._features, self._encodings, self._info.total_episodes)

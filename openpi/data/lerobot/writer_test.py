@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -214,6 +215,47 @@ def test_an_exception_while_finalizing_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("version", ["v2.1", "v3.0"])
+def test_an_episode_that_was_half_written_ends_the_recording(tmp_path, version):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    random, features = np.random.default_rng(0), {"cam": {"dtype": "image", "shape": [64, 64, 3]}}
+    recorder = writer.LeRobotWriter(tmp_path / "d", 10, features, version=version)
+
+    def add_frames():
+        for _ in range(10):
+            recorder.add_frame({"cam": random.integers(0, 256, (64, 64, 3), np.uint8)})
+
+    add_frames()
+    recorder.save_episode("t")
+    add_frames()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # the disk is full
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            recorder.save_episode("t")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for again in (lambda: recorder.save_episode("t"), add_frames, recorder.finalize):
+        with pytest.raises(RuntimeError, match="d: episode 1 could not be written: record the dataset again"):
+            again()
+    recorder.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_recorded_after_the_end(tmp_path):
+    frame = {"x": np.zeros(2, np.float32)}
+    with writer.LeRobotWriter(tmp_path / "d", 10, VECTOR) as recorder:
+        recorder.add_frame(frame)
+        recorder.save_episode("t")
+    for again in (lambda: recorder.add_frame(frame), lambda: recorder.save_episode("t"), recorder.finalize):
+        with pytest.raises(RuntimeError, match="d: the dataset is finalized: record another"):
+            again()
+    aborted = writer.LeRobotWriter(tmp_path / "e", 10, VECTOR)
+    aborted.abort()
+    with pytest.raises(RuntimeError, match="e: the recording was aborted: begin another"):
+        aborted.add_frame(frame)
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
 def test_ctrl_c_without_a_with_block_leaves_nothing(tmp_path):
     script = (
         "import sys, time; from openpi.data.lerobot import recording, writer\n"
@@ -282,7 +324,8 @@ def test_discarded_frames_are_not_recorded(tmp_path):
         ({"y": np.zeros(2)}, "unknown features .'y'."),
         ({"x": np.zeros(3, np.float32)}, r"frame 0 of episode 0: feature 'x' is float32 \[3\], expected float32 \[2\]"),
         ({"x": np.zeros(2)}, r"feature 'x' is float64 \[2\], expected float32 \[2\]"),
-        ({"s": 3}, "feature 's' is int, expected text"),
+        ({"s": 3}, "feature 's' is int 3, expected text"),
+        ({"s": "half \ud83d"}, r"feature 's' is str 'half .ud83d', expected text that UTF-8 can hold"),
         (
             {"cam": np.zeros((3, 16, 16), np.uint8)},
             r"feature 'cam' is uint8 \[3, 16, 16\], expected uint8 \[16, 16, 3\]",
@@ -326,11 +369,14 @@ def test_a_feature_that_cannot_be_recorded_is_named(tmp_path, features, message)
         ({"version": "v2.0"}, "version is 'v2.0', and must be one of v3.0, v2.1"),
         ({"codec": "vp9"}, "video codec 'vp9': must be one of h264, hevc, av1"),
         ({"preset": "warp"}, "libx264 takes no Encoding"),
+        ({"fps": 0}, "fps is 0, and must be a number of frames per second"),
+        ({"fps": float("nan")}, "fps is nan, and must be a number of frames per second"),
+        ({"chunks_size": 0}, "chunks_size is 0, and must be between 1 and"),
     ],
 )
 def test_wrong_options_are_named(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        writer.LeRobotWriter(tmp_path / "d", recording.FPS, recording.FEATURES, **options)
+        writer.LeRobotWriter(tmp_path / "d", features=recording.FEATURES, **{"fps": recording.FPS} | options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -343,6 +389,8 @@ def test_episodes_and_datasets_must_hold_something(tmp_path):
     recorder.add_frame({"x": np.zeros(2, np.float32)})
     with pytest.raises(ValueError, match="task is ''"):
         recorder.save_episode("")
+    with pytest.raises(ValueError, match=r"task is 'half .ud83d', and must be a text that UTF-8 can hold"):
+        recorder.save_episode("half \ud83d")
     with pytest.raises(ValueError, match="1 frames belong to no episode"):
         recorder.finalize()
     recorder.abort()
