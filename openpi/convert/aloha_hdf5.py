@@ -39,7 +39,9 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
     numbered = {}
     for path in folder.glob("episode_*.hdf5"):
         if match := re.fullmatch(r"episode_(\d+)\.hdf5", path.name):
-            numbered[int(match[1])] = path
+            other = numbered.setdefault(int(match[1]), path)
+            if other != path:
+                raise ValueError(f"{other} and {path.name} are both of number {int(match[1])}: rename or remove one")
     if not numbered:
         raise FileNotFoundError(f"{folder} holds no episode_N.hdf5: give --data_dir=FOLDER of raw recordings")
     wanted = [int(number) for number in _EPISODES.value] or sorted(numbered)

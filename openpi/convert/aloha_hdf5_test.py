@@ -1,7 +1,9 @@
 """The program as a user starts it, on small recordings as ALOHA makes them."""
 
 import io
+import signal
 import subprocess
+import time
 
 import h5py
 import numpy as np
@@ -257,3 +259,54 @@ def test_help(tmp_path):
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert all(f"--{name}" in done.stdout for name in ("data_dir", "task", "[no]skip_bad_episodes", "push_to_hub"))
+
+
+def test_two_recordings_of_one_number_are_told(tmp_path):
+    record(tmp_path / "raw", 0)
+    (tmp_path / "raw/episode_00.hdf5").write_bytes((tmp_path / "raw/episode_0.hdf5").read_bytes())
+    done = run("--data_dir=raw", "--task=go", "--output=out", cwd=tmp_path)
+    assert done.returncode == 1 and "are both of number 0: rename or remove one" in done.stderr
+
+
+def test_a_failed_upload_keeps_what_was_converted(tmp_path):
+    record(tmp_path / "raw", 0)
+    closed = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_write", "no_proxy": "127.0.0.1"}
+    done = run("--data_dir=raw", "--task=go", "--output=out", "--push_to_hub=lab/caps", cwd=tmp_path, **closed)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("aloha_hdf5: error: pushing to lab/caps: "), done.stderr
+    assert last.endswith(f"upload it: bazel run //openpi/datasets:push -- lab/caps --root={tmp_path / 'out'}")
+    assert len(reader.LeRobotDataset(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_an_end_in_the_middle_leaves_no_dataset(tmp_path, number, code):
+    length = 3000
+    with h5py.File(record(tmp_path, 0), "a") as file:
+        for name in list(_numbers(file)):
+            del file[name]
+            file[name] = np.zeros((length, 14))
+        for camera in CAMERAS:
+            del file[f"/observations/images/{camera}"]
+            file[f"/observations/images/{camera}"] = np.zeros((length, *SIZE, 3), np.uint8)
+    command = [*program.command("openpi/convert:aloha_hdf5"), "--data_dir=.", "--task=go", "--output=out"]
+    environment = program.environment(**in_(tmp_path))
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(tmp_path.glob(".out.partial-*")):
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    left = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".hdf5")
+    if number != signal.SIGKILL:
+        assert left == [], error
+        return
+    assert len(left) == 1 and left[0].startswith(".out.partial-")
+    record(tmp_path, 0)
+    done = run("--data_dir=.", "--task=go", "--output=out", cwd=tmp_path)
+    assert done.returncode == 0 and f"{left[0]} is of a conversion that was killed" in done.stderr, done.stderr
+    assert len(reader.LeRobotDataset(tmp_path / "out")) == 5
+
+
+def _numbers(file):
+    return ["/action", *(f"/observations/{name}" for name in file["observations"] if name != "images")]

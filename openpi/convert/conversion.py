@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import glob
 import pathlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -66,14 +68,25 @@ def run(
     robot_type: str,
     tags: Sequence[str] = (),
 ) -> None:
-    """Converts, prints a summary, and uploads if asked; `tags` are for the dataset's page. See `convert`."""
+    """Converts, prints a summary, and uploads if asked; `tags` are for the dataset's page. See `convert`.
+
+    SIGTERM ends the program as Ctrl-C does: what was written so far is removed.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if options.push_to_hub:
         from openpi.data import hub_push  # only here: the Hub's library takes a while to import
 
         hub_push.check_login(options.push_to_hub)  # before the work, not after it
     print(convert(sources, opened, options, fps=fps, robot_type=robot_type), flush=True)
     if options.push_to_hub:
-        print(hub_push.push(options.output, options.push_to_hub, private=options.private, tags=tags), flush=True)
+        try:
+            url = hub_push.push(options.output, options.push_to_hub, private=options.private, tags=tags)
+        except OSError as error:
+            raise OSError(
+                f"{error}; the dataset is converted, so only upload it: bazel run //openpi/datasets:push -- "
+                f"{options.push_to_hub} --root={options.output}"
+            ) from error
+        print(url, flush=True)
 
 
 def convert(
@@ -103,6 +116,10 @@ def convert(
     """
     if options.output.exists():
         raise FileExistsError(f"{options.output} exists already: remove it, or give another --output")
+    for left in sorted(options.output.parent.glob(f".{glob.escape(options.output.name)}.partial-*")):
+        print(
+            f"{left} is of a conversion that was killed, unless one is running: remove it", file=sys.stderr, flush=True
+        )
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(
             tqdm.tqdm(sources, desc="converting", unit="episode", disable=not sys.stderr.isatty())
