@@ -17,10 +17,10 @@ def collate(samples: Iterable[Mapping[str, Any]], size: int) -> dict[str, Any]:
 
     Raises:
       ValueError: a leaf is text (a transform has to tokenize or drop it), or differs between samples in shape or dtype,
-        or the samples differ in keys; the text names the leaf.
+        or the samples differ in keys; the text names the leaf. Or there are not `B` samples.
     """
     batch: dict[str, Any] = {}
-    for row, sample in enumerate(samples):
+    for row, sample in zip(range(size), samples, strict=True):
         if row == 0:
             batch = _allocate("", sample, size)
         _put("", batch, row, sample)

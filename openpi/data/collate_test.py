@@ -35,3 +35,9 @@ def test_samples_that_differ_are_named(other, message):
 def test_text_is_refused(text):
     with pytest.raises(ValueError, match="'prompt' is .*: a transform has to tokenize or drop it"):
         collate.collate([{"prompt": text}] * 2, 2)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_batch_has_as_many_samples_as_it_says(size):
+    with pytest.raises(ValueError, match="argument 2 is (longer|shorter) than argument 1"):
+        collate.collate([{"x": 1}, {"x": 2}], size)

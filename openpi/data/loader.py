@@ -33,7 +33,11 @@ class Loader(Iterator[Sample]):
     def __next__(self) -> Sample:
         if self._iterator is None:
             self._iterator = self._iterate(self._next)
-        batch = next(self._iterator)
+        try:
+            batch = next(self._iterator)
+        except BaseException:
+            self.close()  # Grain would go on with the batch after this one, and the position be wrong from there on
+            raise
         self._next += 1
         return batch
 
@@ -102,8 +106,10 @@ def create_loader(
       process_count: `P`.
 
     Raises:
-      ValueError: the dataset has fewer samples than a batch, or the processes cannot share a batch.
+      ValueError: the dataset has fewer samples than a batch, the processes cannot share a batch, or the seed is negative.
     """
+    if seed < 0:
+        raise ValueError(f"config.seed={seed} must not be negative")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, and must be at least 1")
     if not 0 <= process_index < process_count:

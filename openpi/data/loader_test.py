@@ -84,6 +84,11 @@ def test_processes_keep_the_order():
     assert take(6, num_workers=2) == take(6)
 
 
+def test_a_seed_counts_from_0():
+    with pytest.raises(ValueError, match="config.seed=-1 must not be negative"):
+        loader.create_loader(Numbers(10), double, batch_size=2, seed=-1)
+
+
 @pytest.mark.parametrize(
     ("batch_size", "message"),
     [(11, "has 10 samples, fewer than a batch of 11: lower config.batch_size"), (0, "batch_size is 0")],
@@ -105,6 +110,27 @@ def test_an_error_of_a_sample_reaches_the_caller(num_threads):
         assert next(batches)["n"].tolist() == [0, 1, 2, 3]
         with pytest.raises(ValueError, match="episode 3, frame 5: broken"):
             next(batches)
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_after_an_error_the_same_batch_comes_next(num_threads):
+    broken = {5}
+
+    def fragile(row):
+        if row["n"] in broken:
+            raise OSError("the network is down")
+        return row
+
+    with loader.create_loader(
+        Numbers(10), fragile, batch_size=2, seed=0, shuffle=False, num_threads=num_threads
+    ) as batches:
+        assert [next(batches)["n"].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+        for _ in range(2):
+            with pytest.raises(OSError, match="the network is down"):
+                next(batches)
+            assert batches.get_state()["next_batch"] == 2
+        broken.clear()
+        assert next(batches)["n"].tolist() == [4, 5]
 
 
 def test_reads_a_recorded_dataset(tmp_path):
