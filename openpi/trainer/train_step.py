@@ -18,6 +18,8 @@ Batch = Any
 # (params, rng, batch, part) -> loss of every element; only its mean counts. The batch is this part of a larger one.
 LossFn = Callable[[state_lib.Params, jax.Array, Batch, microbatch.Microbatch], Float[Array, "..."]]
 TrainStep = Callable[[state_lib.TrainState, jax.Array, Batch], tuple[state_lib.TrainState, dict[str, jax.Array]]]
+# (params, rng, batch) -> (loss, gradients of the trained leaves)
+Gradients = Callable[[state_lib.Params, jax.Array, Batch], tuple[Float[Array, ""], state_lib.Params]]
 
 _NOT_KERNELS = re.compile(r".*/(bias|scale|pos_embedding|input_embedding)")
 
@@ -46,24 +48,41 @@ def make(
       `grad_norm`, the global norm of the gradients before clipping; `param_norm`, that of the new kernels.
     """
 
+    loss_and_gradients = gradients(loss_fn, frozen=frozen, accumulation_steps=accumulation_steps)
+
     def train_step(state, rng, batch):
         trained, fixed = state_lib.split(state.params, frozen)
-        step_rng = jax.random.fold_in(rng, state.step)
-
-        def mean_loss(trained, part):
-            loss = loss_fn(state_lib.join(trained, fixed), step_rng, jax.tree.map(part.of, batch), part)
-            return jnp.mean(loss)
-
-        loss, gradients = _mean_over_parts(jax.value_and_grad(mean_loss), trained, accumulation_steps)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
+        loss, grads = loss_and_gradients(state.params, jax.random.fold_in(rng, state.step), batch)
+        updates, opt_state = optimizer.update(grads, state.opt_state, trained)
         params = state_lib.join(optax.apply_updates(trained, updates), fixed)
         average = state.ema_params
         if average is not None:
             average = ema_lib.update(average, params, ema_decay)
-        metrics = {"loss": loss, "grad_norm": optax.tree.norm(gradients), "param_norm": kernel_norm(params)}
+        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), "param_norm": kernel_norm(params)}
         return state_lib.TrainState(state.step + 1, params, opt_state, average), metrics
 
     return train_step
+
+
+def gradients(loss_fn: LossFn, *, frozen: str = "", accumulation_steps: int = 1) -> Gradients:
+    """The first half of a step, which takes most of its time and memory: all but the optimizer's update.
+
+    Args:
+      loss_fn, frozen, accumulation_steps: as for `make`.
+
+    Returns:
+      `(params, rng, batch) -> (loss, gradients)`; rng is the step's own key.
+    """
+
+    def loss_and_gradients(params, rng, batch):
+        trained, fixed = state_lib.split(params, frozen)
+
+        def mean_loss(trained, part):
+            return jnp.mean(loss_fn(state_lib.join(trained, fixed), rng, jax.tree.map(part.of, batch), part))
+
+        return _mean_over_parts(jax.value_and_grad(mean_loss), trained, accumulation_steps)
+
+    return loss_and_gradients
 
 
 def _mean_over_parts(loss_and_gradients, trained: state_lib.Params, count: int):
