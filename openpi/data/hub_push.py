@@ -45,7 +45,7 @@ def push(
       The address of its page.
 
     Raises:
-      FileNotFoundError, ValueError: there is no whole dataset at `root`.
+      FileNotFoundError, ValueError: there is no whole dataset at `root`; or the repository has one of a newer format.
       PermissionError: there is no token, or it may not write there.
       OSError: the Hub refuses, or cannot be reached.
     """
@@ -71,6 +71,8 @@ def push(
         url = str(api.create_repo(**where, private=private, exist_ok=True))
         if revision:
             api.create_branch(**where, branch=revision, exist_ok=True)
+        else:
+            _check_newest(api, where, dataset.info.version)
         where["revision"] = revision or "main"
         _commit(api, where, root, files, card)
         if not revision:
@@ -100,6 +102,16 @@ def _checked(root: pathlib.Path) -> reader.LeRobotDataset:
         return reader.LeRobotDataset(root, check_videos=True)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(f"what is not whole is not pushed: {error}") from error
+
+
+def _check_newest(api: hf_api.HfApi, where: dict[str, Any], version: str) -> None:
+    """Who loads a dataset by its name gets the newest format that is tagged, and would never see what is pushed now."""
+    for newer in hub.VERSIONS[: hub.VERSIONS.index(version)]:
+        if api.revision_exists(**where, revision=newer):
+            raise ValueError(
+                f"{where['repo_id']} has a dataset of format {newer}, newer than this one's {version}, which everyone would go "
+                f"on getting: record it as {newer}, push it to another repository, or to a branch of its own (revision)"
+            )
 
 
 def _commit(api: hf_api.HfApi, where: dict[str, Any], root: pathlib.Path, files: list[pathlib.Path], card: str) -> None:

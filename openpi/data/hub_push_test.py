@@ -98,6 +98,18 @@ def test_meta_comes_last(recorded, server, monkeypatch):
     assert {path.partition("/")[0] for path in last} == {"meta", "README.md"}
 
 
+def test_an_older_format_does_not_hide_behind_a_newer_one(recorded, server, tmp_path):
+    push(recorded, server)
+    older = recording.record(tmp_path / "older", version="v2.1")
+    before = server.dataset(REPO)
+    with pytest.raises(
+        ValueError, match=r"has a dataset of format v3.0, newer than this one's v2.1, .* record it as v3.0"
+    ):
+        push(older, server)
+    assert server.dataset(REPO) == before and "v2.1" not in server.revisions
+    push(older, server, revision="older")
+
+
 def test_another_branch_is_not_tagged(recorded, server):
     push(recorded, server, revision="try")
     assert "try" in server.revisions and "v3.0" not in server.revisions
