@@ -131,6 +131,12 @@ class DroidDataset:
         exterior = _EXTERIOR[rng.integers(len(_EXTERIOR))]
         text = self._index.text[row, rng.integers(len(LAYOUT.texts))]
         tables = {key: values[0] for key, values in self.read_tables(np.array([index])).items()}
+        for key, values in tables.items():
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"{self._index.where(row)}: {key!r} holds a value that is not finite: leave its frames out of the ranges of "
+                    "the dataset's filter"
+                )
         prompt = self._index.texts[text]
         return {
             "observation/image": self._image(row, exterior),
@@ -142,7 +148,10 @@ class DroidDataset:
 
     def read_tables(self, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """What is no image and no text of the frames `rows` (int [n]): float32 [n, ...], `actions_is_pad` bool."""
-        at = self._rows[np.asarray(rows)]
+        rows = np.asarray(rows, np.int64)
+        if rows.ndim != 1 or np.any((rows < 0) | (rows >= len(self))):
+            raise IndexError(f"rows must be int [n] from 0 to {len(self) - 1}, and are {rows.tolist()!s:.80}")
+        at = self._rows[rows]
         steps = at[:, None] + self._offsets
         last = self._index.stop[self._index.episode_of(at)][:, None] - 1
         chunk = np.minimum(steps, last)

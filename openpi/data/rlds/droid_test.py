@@ -122,6 +122,25 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path):
         frames[1]
 
 
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_number_that_is_not_finite_is_named(tmp_path, value):
+    values = {**recording.droid_episode(0, 4)}
+    values["steps/action_dict/joint_position"][3, 2] = value
+    recording.write(tmp_path / "droid/1.0.1", [values], num_files=1)
+    frames = dataset(tmp_path)
+    frames[0]
+    for row in (1, 2, 3):  # whose chunks of three actions reach it
+        message = rf"episode 0 .record 0 of .*00000-of-00001., step {row}: 'actions' holds a value that is not finite"
+        with pytest.raises(ValueError, match=message):
+            frames[row]
+
+
+@pytest.mark.parametrize("rows", [[9], [-1, 3], [[1]]])
+def test_rows_that_there_are_not_are_named(root, rows):
+    with pytest.raises(IndexError, match=r"rows must be int \[n\] from 0 to 8, and are \[+"):
+        dataset(root).read_tables(np.array(rows))
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

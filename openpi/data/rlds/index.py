@@ -13,14 +13,20 @@ class Index:
     """`N` steps of `E` episodes: arrays mapped into memory, made by `index_build`. It may be pickled."""
 
     def __init__(self, folder: pathlib.Path, info: tfds_info.Info, layout: rlds_episode.Layout) -> None:
+        """Raises ValueError if a file of it is damaged."""
         self.folder, self.info, self.layout = folder, info, layout
-        self.tables = self._load("tables")  # float32 [N, W]
-        self.image_start = self._load("image_start")  # int64 [N, C], bytes from the file's beginning
-        self.image_size = self._load("image_size")  # int32 [N, C], bytes
-        self.text = self._load("text")  # int32 [N, K], of `texts`
-        # int64 [E] each: the episode's first row and the one behind its last, its file, and its record there
-        self.start, self.stop, self.file, self.record = np.array(self._load("episodes")).T
-        described = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+        try:
+            self.tables = self._load("tables")  # float32 [N, W]
+            self.image_start = self._load("image_start")  # int64 [N, C], bytes from the file's beginning
+            self.image_size = self._load("image_size")  # int32 [N, C], bytes
+            self.text = self._load("text")  # int32 [N, K], of `texts`
+            # int64 [E] each: the episode's first row and the one behind its last, its file, and its record there
+            self.start, self.stop, self.file, self.record = np.array(self._load("episodes")).T
+            described = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(
+                f"the index in {folder} is damaged ({error}): remove that folder, it is made anew"
+            ) from error
         self.texts: list[str] = described["texts"]
         self.metadata: list[list[str]] = described["metadata"]  # of each episode, in the layout's order
 

@@ -62,9 +62,17 @@ def open_or_build(
     folder = home / _fingerprint(info.files, layout)
     if not folder.is_dir():
         home.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(home / "lock"):
+        lock = filelock.FileLock(home / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            _LOGGER.info("another process is indexing %s: waiting for it", info.name)
+            lock.acquire()
+        try:
             if not folder.is_dir():  # another process may have made it meanwhile
                 _build(info, layout, folder, check_data, num_processes)
+        finally:
+            lock.release()
     return index.Index(folder, info, layout)
 
 
@@ -135,6 +143,9 @@ def _merge(info: tfds_info.Info, parts: Sequence[pathlib.Path], folder: pathlib.
         np.save(partial / "episodes.npy", np.stack([stop - np.concatenate(lengths), stop, file, record], axis=1))
         described = _merge_columns(partial, parts, int(stop[-1]))
         (partial / "texts.json").write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
+        for path in partial.iterdir():
+            with path.open("rb") as file_on_disk:
+                os.fsync(file_on_disk.fileno())
         partial.rename(folder)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}, while the index was written", str(folder)) from None

@@ -1,7 +1,11 @@
+import concurrent.futures
 import os
 import pickle
 import resource
+import shutil
+import time
 
+import filelock
 import numpy as np
 import pytest
 
@@ -139,6 +143,33 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_poisoned(tmp_path, limit):
     left = [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert len(left) == (1 if limit == 1000 else 4) and not any(name.startswith(".") for name in left)
     assert len(build(folder, tmp_path / "cache")) == 300
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("tables.npy", b""), ("episodes.npy", b"no array"), ("texts.json", b"{"), ("text.npy", None)]
+)
+def test_a_damaged_index_is_told_with_the_remedy(folder, tmp_path, name, content):
+    made = build(folder, tmp_path / "cache").folder
+    if content is None:
+        os.truncate(made / name, (made / name).stat().st_size - 1)
+    else:
+        (made / name).write_bytes(content)
+    with pytest.raises(ValueError, match="the index in .*cache.* is damaged .*: remove that folder, it is made anew"):
+        build(folder, tmp_path / "cache")
+    shutil.rmtree(made)
+    check(build(folder, tmp_path / "cache"))
+
+
+def test_waiting_for_another_process_is_told(folder, tmp_path, caplog):
+    caplog.set_level("INFO", logger="openpi")
+    home = build(folder, tmp_path / "cache").folder.parent
+    shutil.rmtree(next(path for path in home.iterdir() if path.is_dir()))
+    with filelock.FileLock(home / "lock") as lock, concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(build, folder, tmp_path / "cache")
+        while "another process is indexing" not in caplog.text:
+            time.sleep(0.01)
+        lock.release()
+        check(waiting.result())
 
 
 def test_a_file_that_became_shorter_is_told(folder, tmp_path):
