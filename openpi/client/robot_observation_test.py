@@ -92,6 +92,7 @@ def test_paths_may_be_nested_or_flat_and_a_single_number_bare(observation):
         (_observation(view={"front": np.zeros((4, 5, 4))}), r"'view/front' must be .*, got shape \(4, 5, 4\)"),
         (_observation(view={"front": _HWC.astype(np.int64)}), "'view/front' must be uint8, or floating .*; got int64"),
         (_observation(view={"front": _HWC + 255.0}), "'view/front' is float64 and not within 0 … 1; send it so, or as"),
+        (_observation(view={"front": _HWC * np.nan}), "'view/front' is float64 and not within 0 … 1"),
     ],
 )
 def test_what_is_wrong_is_told_before_it_is_sent(observation, message):

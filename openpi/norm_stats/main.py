@@ -8,7 +8,9 @@ what looks wrong, and writes <assets_dir>/<asset_id>/norm_stats.json, replacing 
 what it was computed from beside it. Training reads that file, and every checkpoint carries a copy.
 
 Quantiles are exact. --published_estimator repeats the published script's arithmetic instead, to the last bit: float32, 5000
-bins, whole batches of config.batch_size only, no config.data.min_std. //openpi/norm_stats:lint looks closer.
+bins, whole batches of config.batch_size only, no config.data.min_std. With --max_frames below the dataset's length its choice
+of frames is another than the published script's, whose shuffling by torch cannot be repeated here.
+//openpi/norm_stats:lint looks closer.
 """
 
 from absl import flags

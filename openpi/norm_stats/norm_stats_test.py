@@ -117,5 +117,5 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(dataset, tmp_path, argum
 
 def test_help_explains(tmp_path):
     code, output, _ = run("--help", cwd=tmp_path)
-    assert code == 0 and "Computes the normalization statistics" in output
+    assert code == 0 and "Computes the normalization statistics" in output and "cannot be repeated here" in output
     assert all(flag in output for flag in ("--config:", "--config_name:", "--max_frames:", "--published_estimator"))

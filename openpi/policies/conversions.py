@@ -6,6 +6,8 @@ import numpy as np
 
 from openpi.client import robot_description
 
+_LEAST_POSITION = 1e-6  # m, of a gripper's finger from the axis that drives it
+
 _Constants = Mapping[str, tuple[float, ...]]
 _Function = Callable[[np.ndarray, _Constants], np.ndarray]
 
@@ -66,7 +68,8 @@ def _map_linearly(x: np.ndarray, old: tuple[float, ...], new: tuple[float, ...])
 def _opening_to_angle(opening: np.ndarray, constants: _Constants) -> np.ndarray:
     """Law of cosines in the triangle of horn, arm and finger position; the angle as a fraction of its range."""
     (horn,), (arm,) = constants["horn"], constants["arm"]
-    position = _map_linearly(opening, (0.0, 1.0), constants["position"])
+    # Beyond the finger's stop, towards the horn's axis, the angle stays; there is no position behind the axis.
+    position = np.maximum(_map_linearly(opening, (0.0, 1.0), constants["position"]), _LEAST_POSITION)
     ratio = (horn**2 + position**2 - arm**2) / (2 * horn * position)
     return _map_linearly(np.arcsin(np.clip(ratio, -1.0, 1.0)), constants["angle"], (0.0, 1.0))
 

@@ -84,3 +84,10 @@ def test_the_linkage_turns_one_way_and_back(opening):
     angle = conversions.to_model(opening, _NAMES, linkage)
     np.testing.assert_allclose(conversions.to_robot(angle, _NAMES, linkage), opening, atol=1e-9)
     assert (conversions.to_model(opening + 0.01, _NAMES, linkage) > angle).all()
+
+
+def test_a_gripper_beyond_its_stops_stays_at_them():
+    linkage = [_conversion("linkage", "grip", **_LINKAGE)]
+    openings = np.array([-9.0, -0.4662, -0.4661, -0.3, 0.0, 1.0, 1.01, 5.0])
+    angles = conversions.to_model(openings[:, None], ("grip",), linkage)[:, 0]
+    assert np.isfinite(angles).all() and (np.diff(angles) >= 0).all(), angles

@@ -172,3 +172,18 @@ def test_actions_of_another_width_are_named(shape):
     if shape != (5, 15):
         with pytest.raises(ValueError, match=r"actions for a robot 'aloha' must be \[horizon, 14 or more\]"):
             robot.RobotOutputs(aloha)({"actions": np.zeros(shape)})
+
+
+def test_pictures_of_bytes_in_floats_are_refused_and_those_a_little_beyond_are_not():
+    picker, view = _describe(_INVENTED), np.full((4, 6, 3), 0.5, np.float32)
+    observation = {"arm": np.zeros(5), "hand": {"opening": 5.0}, "front": view}
+    for least, most in ((-0.003, 1.003), (0.0, 1.0)):
+        view[0, 0, 0], view[0, 0, 1] = least, most
+        out = robot.RobotInputs(picker)(observation)
+        assert out["image"]["base_0_rgb"][0, 0].tolist() == [0, 255, 127]
+    for bad in (255.0, 1.004, -0.004, np.nan):
+        view[0, 0, 0] = bad
+        with pytest.raises(
+            ValueError, match="image of camera 'front' is float32 and not within 0 … 1; send it so, or as"
+        ):
+            robot.RobotInputs(picker)(observation)

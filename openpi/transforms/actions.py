@@ -22,7 +22,7 @@ class DeltaActions:
     mask: Sequence[bool] | None
 
     def __call__(self, data: dict) -> dict:
-        """Subtracts `state` [..., A] from `actions` [..., H, A], in the actions' dtype."""
+        """Subtracts `state` [..., A] from `actions` [..., H, A], in the actions' dtype, or float64 if that is of integers."""
         return _add_state(data, self.mask, -1)
 
 
@@ -33,7 +33,7 @@ class AbsoluteActions:
     mask: Sequence[bool] | None
 
     def __call__(self, data: dict) -> dict:
-        """Adds `state` [..., A] to `actions` [..., H, A], in the actions' dtype."""
+        """Adds `state` [..., A] to `actions` [..., H, A], in the actions' dtype, or float64 if that is of integers."""
         return _add_state(data, self.mask, 1)
 
 
@@ -50,7 +50,7 @@ class SubsampleActions:
 def _add_state(data: dict, mask: Sequence[bool] | None, sign: int) -> dict:
     if mask is None or "actions" not in data:
         return data
-    actions, state = np.array(data["actions"]), np.asarray(data["state"])
+    actions, state = _floating(np.array(data["actions"])), _floating(np.asarray(data["state"]))
     dims = len(mask)
     if min(actions.shape[-1], state.shape[-1]) < dims:
         raise ValueError(
@@ -58,3 +58,8 @@ def _add_state(data: dict, mask: Sequence[bool] | None, sign: int) -> dict:
         )
     actions[..., :dims] += sign * np.where(mask, state[..., :dims], 0)[..., None, :]
     return {**data, "actions": actions}
+
+
+def _floating(x: np.ndarray) -> np.ndarray:
+    """Integers as float64: their differences are no integers, or wrap around."""
+    return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)

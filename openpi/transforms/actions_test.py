@@ -51,6 +51,15 @@ def test_absolute_undoes_delta(state, chunk, mask):
     np.testing.assert_array_equal(actions.AbsoluteActions(mask)(delta)["actions"], chunk)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+@pytest.mark.parametrize("state", [np.array([0.5, 2.0]), np.array([3, 1], np.uint8)])
+def test_integers_become_floating(dtype, state):
+    sample = {"state": state, "actions": np.ones((1, 2), dtype)}
+    delta = actions.DeltaActions([True, False])(sample)
+    np.testing.assert_array_equal(delta["actions"], [[1.0 - state[0], 1.0]], strict=True)
+    np.testing.assert_array_equal(actions.AbsoluteActions([True, False])(delta)["actions"], [[1.0, 1.0]], strict=True)
+
+
 def test_a_mask_wider_than_the_data_is_named():
     with pytest.raises(ValueError, match="mask of relative actions has 4 dims"):
         actions.DeltaActions([True] * 4)({"state": np.zeros(3), "actions": np.zeros((2, 3))})
