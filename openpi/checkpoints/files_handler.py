@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
+import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
@@ -12,6 +13,8 @@ class FilesHandler(ocp.CheckpointHandler):
     """Writes files into the item's folder. Readers open them by their path in `layout`, without Orbax."""
 
     def save(self, directory: epath.Path, args: "FilesSave") -> None:
+        if jax.process_index() != 0:
+            return
         for name, content in args.files.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 ```
 <checkpoint_base_dir>/<name>/<exp_name>/     a run
     config.json  metrics.jsonl  loss.png  events.out.tfevents.*
+    bad_batches/<step>.npz                   batches that made training go astray
     <step>/                                  a checkpoint: complete as soon as it bears this name
         params/                              Orbax PyTree {"params": tree}; the averages if EMA is on
         train_state/                         Orbax PyTree: step, optimizer state (and raw parameters if EMA is on)
@@ -10,6 +11,7 @@
         assets/action_codec/                 of pi0-FAST: the codec that it was trained with
         config/config.json                   the whole configuration: enough to serve the checkpoint
         data_iterator/state.json             where the data loader stood
+        loop/state.json                      what the training loop had in mind
 ```
 
 A published checkpoint is one such step folder with `params/` and `assets/` alone.
@@ -23,9 +25,12 @@ ASSETS = "assets"
 ACTION_CODEC = "action_codec"
 CONFIG = "config"
 DATA_ITERATOR = "data_iterator"
+LOOP = "loop"
+BAD_BATCHES = "bad_batches"
 
 CONFIG_FILE = "config.json"
 DATA_ITERATOR_FILE = "state.json"
+LOOP_FILE = "state.json"
 STEP_MARKER = "_CHECKPOINT_METADATA"
 TREE_MARKER = "_METADATA"
 TEMPORARY_INFIX = ".orbax-checkpoint-tmp"

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import orbax.checkpoint as ocp
 
-from openpi.checkpoints import files_handler, layout, merge, run_directory
+from openpi.checkpoints import files_handler, layout, merge, run_directory, step_writer
 from openpi.checkpoints import restore as restore_lib
+from openpi.checkpoints import retention as retention_lib
 
-_SAVE_TIMEOUT_S = 7200
 _CHUNK_BYTES = 64 << 20  # arrays are stored in pieces of this size: written in parallel, and read without a whole one
 
 
@@ -20,50 +20,41 @@ class Restored(NamedTuple):
     params: dict[str, Any]
     train_state: dict[str, Any]
     data_iterator: bytes | None
+    loop: bytes | None
 
 
 def open_run(
-    directory: str | pathlib.Path, *, overwrite: bool, resume: bool, keep_period: int | None
-) -> tuple[ocp.CheckpointManager, bool]:
+    directory: str | pathlib.Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    keep_period: int | None,
+    keep_latest: int = 1,
+    keep_best: int = 0,
+) -> tuple[step_writer.StepWriter, bool]:
     """Opens the folder of a run for saving.
 
     Args:
       directory: the run (`layout.run_dir`).
       overwrite: delete an existing run first.
       resume: continue an existing run; if it holds no checkpoint, start it afresh.
-      keep_period: besides the latest checkpoint, keep those whose step is a multiple of it; None or 0 keeps none.
+      keep_period: besides the latest checkpoints, keep those whose step is a multiple of it; None or 0 keeps none.
+      keep_latest: how many of the latest.
+      keep_best: how many of those with the lowest score.
 
     Returns:
-      The manager (close it, or wait for it, before the program ends) and whether there is a checkpoint to resume from.
+      The writer (close it, or wait for it, before the program ends) and whether there is a checkpoint to resume from.
 
     Raises:
       FileExistsError, NotADirectoryError, ValueError: as `run_directory.check`.
     """
-    directory = run_directory.prepare(directory, overwrite=overwrite, resume=resume)
-    keep = [ocp.checkpoint_managers.LatestN(1)]
-    if keep_period:
-        keep.append(ocp.checkpoint_managers.EveryNSteps(keep_period))
-    manager = ocp.CheckpointManager(
-        directory.absolute(),
-        item_handlers={
-            layout.PARAMS: ocp.PyTreeCheckpointHandler(),
-            layout.TRAIN_STATE: ocp.PyTreeCheckpointHandler(),
-            layout.ASSETS: files_handler.FilesHandler(),
-            layout.CONFIG: files_handler.FilesHandler(),
-            layout.DATA_ITERATOR: files_handler.FilesHandler(),
-        },
-        options=ocp.CheckpointManagerOptions(
-            preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(keep),
-            create=False,
-            save_root_metadata=False,
-            async_options=ocp.AsyncOptions(timeout_secs=_SAVE_TIMEOUT_S),
-        ),
-    )
-    return manager, resume and bool(layout.complete_steps(directory))
+    directory = run_directory.prepare(directory, overwrite=overwrite, resume=resume).absolute()
+    rule = retention_lib.Retention(latest=keep_latest, every=keep_period or 0, best=keep_best)
+    return step_writer.StepWriter(directory, rule), resume and bool(layout.complete_steps(directory))
 
 
 def save(
-    manager: ocp.CheckpointManager,
+    writer: step_writer.StepWriter,
     step: int,
     *,
     params: Mapping[str, Any],
@@ -71,19 +62,24 @@ def save(
     config: str,
     assets: Mapping[str, bytes] | None = None,
     data_iterator: bytes | None = None,
+    loop: bytes | None = None,
+    score: float | None = None,
 ) -> None:
     """Starts to write a checkpoint; returns when the arrays are copied, so that training may go on.
 
-    The step folder gets its final name when everything is on disk: before that it doesn't count as a checkpoint.
+    The step folder gets its final name when everything is on disk: before that it doesn't count as a checkpoint. If the disk
+    does not take it there will be none of this step, and `writer.failure` and a warning say so.
 
     Args:
-      manager: from `open_run`.
+      writer: from `open_run`.
       step: names the folder.
       params: nested dict of arrays, published paths (averages if EMA is on).
       train_state: the rest of the state, as a dict of pytrees of arrays.
       config: the whole configuration, as JSON.
       assets: files under `assets/`, e.g. `{"trossen/norm_stats.json": ...}`.
       data_iterator: where the data loader stands, JSON.
+      loop: what else going on needs, JSON.
+      score: the lower, the better; for `keep_best`.
     """
     items = {
         layout.PARAMS: _save_tree({layout.PARAMS: restore_lib.append_value(dict(params))}),
@@ -94,37 +90,45 @@ def save(
         items[layout.ASSETS] = files_handler.FilesSave(assets)
     if data_iterator is not None:
         items[layout.DATA_ITERATOR] = files_handler.FilesSave({layout.DATA_ITERATOR_FILE: data_iterator})
-    manager.save(step, args=ocp.args.Composite(**items), force=True)
+    if loop is not None:
+        items[layout.LOOP] = files_handler.FilesSave({layout.LOOP_FILE: loop})
+    writer.start(step, ocp.args.Composite(**items), score)
 
 
-def restore(
-    manager: ocp.CheckpointManager,
-    *,
-    params: Mapping[str, Any],
-    train_state: Mapping[str, Any],
-    step: int | None = None,
-) -> Restored:
-    """Reads a checkpoint back.
+def check(step_dir: pathlib.Path, *, params: Mapping[str, Any], train_state: Mapping[str, Any]) -> None:
+    """Says whether `restore` would find what it expects, and reads no numbers.
 
     Args:
-      manager: from `open_run`.
-      params: what is expected, as `jax.ShapeDtypeStruct`s that may bear shardings.
-      train_state: likewise; the same structure as was saved.
-      step: which checkpoint; None for the latest.
+      step_dir: the checkpoint.
+      params: as for `restore`.
+      train_state: likewise.
 
     Raises:
       ValueError: the checkpoint is of another model or another optimizer.
     """
-    step = layout.complete_steps(manager.directory)[-1] if step is None else step
-    step_dir = pathlib.Path(manager.directory) / str(step)
-    params_item = {layout.PARAMS: restore_lib.append_value(dict(params))}
-    state_item = _append_values(dict(train_state))
     merge.check(
         restore_lib.parameters(step_dir / layout.PARAMS), params, what=f"the parameters of the checkpoint {step_dir}"
     )
-    _check_leaves(step_dir / layout.TRAIN_STATE, state_item)
-    restored = manager.restore(
-        step,
+    _check_leaves(step_dir / layout.TRAIN_STATE, _append_values(dict(train_state)))
+
+
+def restore(step_dir: pathlib.Path, *, params: Mapping[str, Any], train_state: Mapping[str, Any]) -> Restored:
+    """Reads a checkpoint back.
+
+    Args:
+      step_dir: the checkpoint.
+      params: what is expected, as `jax.ShapeDtypeStruct`s that may bear shardings.
+      train_state: likewise; the same structure as was saved.
+
+    Raises:
+      ValueError: the checkpoint is of another model or another optimizer.
+    """
+    check(step_dir, params=params, train_state=train_state)
+    params_item = {layout.PARAMS: restore_lib.append_value(dict(params))}
+    state_item = _append_values(dict(train_state))
+    reader = step_writer.checkpointer()
+    restored = reader.restore(
+        step_dir,
         args=ocp.args.Composite(
             **{
                 name: ocp.args.PyTreeRestore(item=item, restore_args=ocp.checkpoint_utils.construct_restore_args(item))
@@ -132,12 +136,17 @@ def restore(
             }
         ),
     )
-    data_iterator = step_dir / layout.DATA_ITERATOR / layout.DATA_ITERATOR_FILE
+    reader.close()
     return Restored(
         params=restore_lib.strip_value(restored[layout.PARAMS][layout.PARAMS]),
         train_state=_strip_values(restored[layout.TRAIN_STATE]),
-        data_iterator=data_iterator.read_bytes() if data_iterator.is_file() else None,
+        data_iterator=_read(step_dir / layout.DATA_ITERATOR / layout.DATA_ITERATOR_FILE),
+        loop=_read(step_dir / layout.LOOP / layout.LOOP_FILE),
     )
+
+
+def _read(path: pathlib.Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _save_tree(tree: dict[str, Any]) -> ocp.args.PyTreeSave:

@@ -119,12 +119,12 @@ def test_round_trip_and_retention(tmp_path, params):
     manager, resuming = open_run(tmp_path, resume=True)
     assert resuming
     abstract = jax.eval_shape(lambda tree: tree, (params, state))
-    restored = manager_lib.restore(manager, params=abstract[0], train_state=abstract[1])
+    restored = manager_lib.restore(tmp_path / "19", params=abstract[0], train_state=abstract[1])
     assert restored.data_iterator == b'{"at": 19}'
     assert jax.tree.structure(restored.train_state) == jax.tree.structure(state)
     jax.tree.map(np.testing.assert_array_equal, restored.train_state, state)
     jax.tree.map(np.testing.assert_array_equal, restored.params, params)
-    early = manager_lib.restore(manager, params=abstract[0], train_state=abstract[1], step=10)
+    early = manager_lib.restore(tmp_path / "10", params=abstract[0], train_state=abstract[1])
     assert early.data_iterator == b'{"at": 10}'
     manager.close()
 
@@ -136,9 +136,11 @@ def test_other_model_or_optimizer(tmp_path, params):
     manager.wait_until_finished()
     other = params | {"state_proj": {"kernel": jnp.ones((4, 9)), "bias": jnp.ones(9)}}
     with pytest.raises(ValueError, match=r"state_proj/bias has \(8,\) but the model has \(9,\)"):
-        manager_lib.restore(manager, params=other, train_state=state)
+        manager_lib.restore(tmp_path / "1", params=other, train_state=state)
     with pytest.raises(ValueError, match="opt_state/1/0/count") as error:
-        manager_lib.restore(manager, params=params, train_state=state | {"opt_state": optax.sgd(0.1).init(params)})
+        manager_lib.restore(
+            tmp_path / "1", params=params, train_state=state | {"opt_state": optax.sgd(0.1).init(params)}
+        )
     assert "\n" not in str(error.value)
     manager.close()
 

@@ -182,7 +182,13 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
             "num_train_steps": 30_000,
             "log_interval": 100,  # steps
             "save_interval": 1000,  # steps between checkpoints; the last step is always saved
-            "keep_period": 5000,  # checkpoints at multiples of this are kept for good; 0 = only the latest
+            "keep_latest": 1,  # checkpoints of the latest saves that are kept
+            "keep_period": 5000,  # checkpoints at multiples of this are kept for good; 0 = none
+            "keep_best": 0,  # checkpoints of the lowest validation losses that are kept; 0 = none
+            # a step with a loss or gradient that is not finite: "stop", or "skip" its update
+            "on_divergence": "stop",
+            "divergence_factor": 0.0,  # so many times the median of the last steps' loss or grad_norm is as bad; 0 = off
+            "max_skipped_steps": 10,  # skipped one after the other; more of them stop training
             "overwrite": False,  # delete a run of the same name first
             "resume": False,  # go on from the latest checkpoint of the run
             "fsdp_devices": 1,  # devices that one copy of the parameters is split over

@@ -16,6 +16,7 @@ _KINDS = {
     "data.rlds.action_space": ("joint_position", "joint_velocity"),
     "data.generator": ("", "aloha_reach"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
+    "on_divergence": ("stop", "skip"),
     "optimizer.kind": ("adamw", "sgd"),
     "lr_schedule.kind": ("cosine", "inverse_sqrt"),
 }
@@ -24,6 +25,7 @@ _POSITIVE = (
     "num_train_steps",
     "log_interval",
     "save_interval",
+    "keep_latest",
     "noise_draws",
     "accumulation_steps",
     "optimizer.eps",
@@ -71,6 +73,11 @@ def validate(config: schema.ConfigDict) -> None:
         raise ValueError(
             f"config.accumulation_steps={config.accumulation_steps} must divide config.batch_size={config.batch_size}"
         )
+    for field in ("keep_period", "keep_best", "max_skipped_steps"):
+        if config[field] < 0:
+            raise ValueError(f"config.{field}={config[field]} must be at least 0")
+    if config.divergence_factor and config.divergence_factor <= 1.0:
+        raise ValueError(f"config.divergence_factor={config.divergence_factor} must be above 1, or 0 (off)")
     if config.overwrite and config.resume:
         raise ValueError("config.overwrite and config.resume are both set: choose one")
     if not config.exp_name or "/" in config.exp_name or config.exp_name.startswith("."):

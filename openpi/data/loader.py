@@ -11,6 +11,7 @@ from absl import flags
 
 from openpi.data import collate, fingerprint, order, position
 from openpi.data import dataset as dataset_lib
+from openpi.data import origin as origin_lib
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample], Sample]
@@ -21,12 +22,15 @@ AUTOMATIC = -1  # as many threads as measured best
 class Loader(Iterator[Sample]):
     """Batches: nested dicts of numpy arrays `[B, ...]`. Close it when done (or use it in a `with`)."""
 
-    def __init__(self, iterate: Callable[[int], grain.DatasetIterator], facts: dict[str, Any]) -> None:
+    def __init__(
+        self, read: "_Batches", iterate: Callable[[int], grain.DatasetIterator], facts: dict[str, Any]
+    ) -> None:
         """Args:
+        read: one batch, by its number.
         iterate: the batches from one with a given number on.
         facts: what their order follows from.
         """
-        self._iterate, self._facts = iterate, facts
+        self._read, self._iterate, self._facts = read, iterate, facts
         self._next = 0
         self._iterator: grain.DatasetIterator | None = None
 
@@ -54,6 +58,14 @@ class Loader(Iterator[Sample]):
         next_batch = position.load(state, self._facts)
         self.close()
         self._next = next_batch
+
+    def last(self, state: dict[str, Any]) -> tuple[Sample, list[origin_lib.Origin]]:
+        """The batch before a position that `get_state` returned, read once more, and where its samples come from.
+
+        The position of this iterator does not change; another thread may move it.
+        """
+        number = position.load(state, self._facts) - 1
+        return self._read(number), self._read.origins(number)
 
     def close(self) -> None:
         """Stops reading ahead. (Left open, Grain prints tracebacks when the interpreter exits.)"""
@@ -156,7 +168,7 @@ def create_loader(
         "shuffle": shuffle,
         "datasets": [_identity(*part) for part in parts],
     }
-    return Loader(iterate, facts)
+    return Loader(read, iterate, facts)
 
 
 def automatic_threads(dataset: dataset_lib.Dataset) -> int:
@@ -186,6 +198,11 @@ class _Batches:
         first = number * self._stride
         samples = (self._transform(self._read(first + place)) for place in self._places)
         return collate.collate(samples, len(self._places))
+
+    def origins(self, number: int) -> list[origin_lib.Origin]:
+        """Of the samples of the batch with that number."""
+        places = [self._order[number * self._stride + place] for place in self._places]
+        return [origin_lib.of(dataset, self._datasets[dataset], row) for dataset, row in places]
 
     def _read(self, at: int) -> Sample:
         number, row = self._order[at]

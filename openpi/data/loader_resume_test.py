@@ -131,3 +131,17 @@ def test_a_checkpoint_of_an_earlier_loader_goes_on_with_its_batches():
 def test_processes_share_a_batch_evenly(options, message):
     with pytest.raises(ValueError, match=message):
         loader.create_loader(Numbers(10), double, batch_size=4, seed=0, **options)
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_the_last_batch_can_be_read_once_more(process):
+    options = {"process_index": process, "process_count": 2, "num_threads": 1}
+    with loader.create_loader(Numbers(30), double, batch_size=12, seed=5, **options) as batches:
+        for _ in range(4):  # into the second epoch
+            batch = next(batches)
+        state = batches.get_state()
+        again, origins = batches.last(state)
+        assert again["n"].tolist() == batch["n"].tolist()
+        assert again["twice"].tolist() == batch["twice"].tolist()
+        assert [origin.frame for origin in origins] == batch["n"].tolist()
+        assert batches.get_state() == state

@@ -112,3 +112,17 @@ def test_datasets_that_differ_are_refused(datasets, tmp_path):
 def test_weights_are_checked(weights):
     with pytest.raises(ValueError, match="at least one dataset|a weight is"):
         mixture.Mixture([(Drawn(3), weight) for weight in weights])
+
+
+def test_where_samples_come_from(datasets):
+    mixed = mixture.Mixture([(datasets[0], 3), (datasets[1], 1)])
+    with loader.create_loader(mixed, dict_without_text, batch_size=8, seed=1) as batches:
+        next(batches)
+        batch, origins = batches.last(batches.get_state())
+    assert sum(origin.dataset for origin in origins) == 2
+    assert [origin.episode for origin in origins] == batch["episode_index"].tolist()
+    assert [origin.frame for origin in origins] == batch["frame_index"].tolist()
+
+
+def dict_without_text(item):
+    return {key: item[key] for key in ("episode_index", "frame_index")}

@@ -13,10 +13,13 @@ from openpi.checkpoints import layout, manager, run_directory
 from openpi.config import schema
 from openpi.data import loader, prefetch
 from openpi.trainer import (
+    bad_batch,
     compile_step,
+    divergence,
     flops,
     initial_weights,
     loop,
+    loop_memory,
     metrics_writer,
     plot,
     progress,
@@ -43,13 +46,15 @@ def train(config: schema.ConfigDict) -> int:
       FileExistsError: the run exists, and neither resume nor overwrite is set.
       ValueError: the configuration, the dataset and the weights don't fit one another.
       RuntimeError: training diverged.
+      OSError: the last checkpoint could not be written.
     """
     run_dir = layout.run_dir(config.checkpoint_base_dir, config.name, config.exp_name)
     run_directory.check(run_dir, overwrite=config.overwrite, resume=config.resume)
-    resuming = config.resume and bool(layout.complete_steps(run_dir))
+    checkpoint = run_checkpoints.latest(run_dir) if config.resume else None
     compile_step.keep_programs()
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)
     parts = setup.build(config, mesh)
+    abstract = setup.abstract_state(parts)
 
     data = training_data.open_data(config)
     with contextlib.ExitStack() as stack:
@@ -64,27 +69,34 @@ def train(config: schema.ConfigDict) -> int:
                 process_count=jax.process_count(),
             )
         )
-        batch = setup.abstract_batch(parts, data.transform(data.dataset[0]), config.batch_size)
-
         train_rng, init_rng = setup.rngs(config.seed)
-        loaded = {} if resuming else initial_weights.load(config.weights, jax.eval_shape(parts.fresh, init_rng))
-        state = setup.abstract_state(parts)
-        step_fn = compile_step.compile_step(parts, state, train_rng, batch, frozen=config.freeze)
+        loaded = {}
+        if checkpoint is not None:
+            run_checkpoints.check(checkpoint, config, data.assets, abstract, rows)
+        else:
+            loaded = initial_weights.load(config.weights, jax.eval_shape(parts.fresh, init_rng))
+        batch = setup.abstract_batch(parts, data.transform(data.dataset[0]), config.batch_size)
+        policy = divergence.Policy(config.on_divergence == "skip", config.divergence_factor, config.max_skipped_steps)
+        limited = policy.skip and policy.factor > 0
+        step_fn = compile_step.compile_step(parts, abstract, train_rng, batch, limited=limited)
 
-        run, resuming = manager.open_run(
-            run_dir, overwrite=config.overwrite, resume=config.resume, keep_period=config.keep_period
+        run, _ = manager.open_run(
+            run_dir,
+            overwrite=config.overwrite,
+            resume=config.resume,
+            keep_latest=config.keep_latest,
+            keep_period=config.keep_period,
+            keep_best=config.keep_best,
         )
         stack.callback(run.close)  # waits for the last save
-        abstract = state
-        if resuming:
-            state, position = run_checkpoints.restore(run, abstract)
-            if position is not None:
-                rows.set_state(position)
-            _LOGGER.info("resuming %s at step %d", run_dir, state.step)
         batches = stack.enter_context(  # reads ahead from here on, more than the loop runs ahead of the device
             prefetch.Prefetcher(rows, functools.partial(jax.device_put, device=sharding.data(mesh)), size=4)
         )
-        if not resuming:
+        memory = loop_memory.NOTHING
+        if checkpoint is not None:
+            state, memory = run_checkpoints.restore(checkpoint, abstract)
+            _LOGGER.info("resuming %s at step %d", run_dir, state.step)
+        else:
             state = setup.init_state(parts, abstract, init_rng, loaded)
 
         run_checkpoints.write_config(run_dir, config)
@@ -103,12 +115,18 @@ def train(config: schema.ConfigDict) -> int:
                     config.log_interval,
                     config.save_interval,
                     flops.seconds_at_peak(parts.operations, jax.devices()),
+                    policy,
                 ),
                 stop=stop,
                 save=functools.partial(run_checkpoints.save, run, config, data.assets),
                 writer=writer,
+                memory=memory,
+                place_limits=functools.partial(setup.replicate, parts) if limited else None,
+                on_bad=functools.partial(bad_batch.report, run_dir, rows),
             )
             run.wait_until_finished()
+    if run.failure:
+        raise OSError(f"{run.failure}; make room, and the same command with --config.resume goes on from there")
     plot.write_loss_curve(run_dir)
     _tell(run_dir, outcome, start, progress.duration(time.monotonic() - began))
     return outcome.exit_code

@@ -2,18 +2,22 @@
 
 import collections
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from openpi.trainer import metrics_writer, progress, stop_signal, train_step
+from openpi.trainer import divergence, guard, loop_memory, metrics_writer, progress, stop_signal, train_step
 from openpi.trainer import state as state_lib
 
+_LOGGER = logging.getLogger("openpi")
+
 _RUN_AHEAD = 2  # steps the host may be ahead of the device: enough to keep it busy, few batches in memory
+_LAG = _RUN_AHEAD + 1  # of what is known when a step starts
 
 
 class Batches(Protocol):
@@ -26,6 +30,33 @@ class Batches(Protocol):
         """From where an iterator would go on with the batch after the last that `__next__` gave."""
 
 
+class Validated(NamedTuple):
+    """What a validation found: `metrics` to be written, and a `score`: the lower, the better the checkpoint."""
+
+    metrics: Mapping[str, float]
+    score: float
+
+
+class _InFlight(NamedTuple):
+    step: int
+    metrics: dict[str, jax.Array]
+    limits: tuple[float, float]
+    position: Any
+
+
+class Snapshot(NamedTuple):
+    """What a checkpoint is made of: all after `step`.
+
+    `position` is that of the batches; `score` is there if the step was validated.
+    """
+
+    step: int
+    state: state_lib.TrainState
+    position: Any
+    memory: loop_memory.Memory
+    score: float | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """When things happen. Steps count from 0; the last is `num_train_steps - 1`.
@@ -35,12 +66,14 @@ class Plan:
       log_interval: steps between logs.
       save_interval: steps between checkpoints.
       step_seconds_at_peak: what a step's arithmetic would take at best, for the metric `mfu`; None where it is not known.
+      policy: of divergence: what is too much, and what happens then.
     """
 
     num_train_steps: int
     log_interval: int
     save_interval: int
     step_seconds_at_peak: float | None = None
+    policy: divergence.Policy = divergence.STOP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,72 +92,122 @@ class Outcome:
 
 
 def train(
-    step_fn: train_step.TrainStep,
+    step_fn: guard.GuardedStep | train_step.TrainStep,
     state: state_lib.TrainState,
     rng: jax.Array,
     batches: Batches,
     plan: Plan,
     *,
     stop: stop_signal.StopSignal,
-    save: Callable[[int, state_lib.TrainState, Any], None],
+    save: Callable[[Snapshot], None],
     writer: metrics_writer.MetricsWriter,
+    memory: loop_memory.Memory = loop_memory.NOTHING,
+    place_limits: Callable[[np.ndarray], jax.Array] | None = None,
+    on_bad: Callable[[int, Any, str], str] = lambda step, position, reason: f"step {step}: {reason}",
+    validate: Callable[[int, state_lib.TrainState], Validated | None] = lambda step, state: None,
 ) -> Outcome:
     """Runs the steps from `state.step` to the plan's end, or until `stop`.
 
+    Nothing is moved to the device or back unasked. Metrics come to the host when they are there, some steps later: only
+    logs and saves wait for the device.
+
     Args:
-      step_fn: from `train_step.make`, jitted; may donate the state.
+      step_fn: from `train_step.make` or `guard.make`, jitted; may donate the state.
       state: where to begin; not usable afterwards if `step_fn` donates it.
       rng: the same for every step and every resumed run.
       batches: the first batch is that of step `state.step`.
       plan: how long, and when to log and save.
       stop: once it has received a signal, the step is finished and saved, and training ends.
-      save: called with a step, the state after it, and the position of `batches` after it, every `save_interval` steps
-        and after the last step. Returns as soon as the state may be donated.
-      writer: gets averages over the steps since the last log.
+      save: called every `save_interval` steps and after the last step. Returns as soon as the state may be donated.
+      writer: gets averages over the steps since the last log. A step that `stop` makes the last logs only if it would anyway:
+        the resumed run's log is that of a run without a break.
+      memory: from the snapshot that `state` is of.
+      place_limits: puts a step's limits where the step needs them; None: `step_fn` takes none.
+      on_bad: called with a step that is not as it should be, the position of the batches after it, and what is wrong; returns
+        what to tell.
+      validate: called after every step; None where there is nothing to tell.
 
     Raises:
-      RuntimeError: loss or gradients are no longer finite; such a state is never saved.
+      RuntimeError: training diverged; such a state is never saved.
     """
     start, final = int(state.step), plan.num_train_steps - 1
     step = start - 1
-    collected, in_flight = [], collections.deque()
+    steps = _Steps(plan.policy, memory, on_bad)
     with progress.Progress(start, plan.num_train_steps) as shown:
         for step in range(start, plan.num_train_steps):
-            began = time.monotonic()
-            batch = next(batches)
-            waited = time.monotonic() - began
-            state, metrics = step_fn(state, rng, batch)
-            collected.append(metrics)
-            in_flight.append(metrics)
-            if len(in_flight) > _RUN_AHEAD:
-                jax.block_until_ready(in_flight.popleft())
+            with jax.transfer_guard("disallow"):
+                began = time.monotonic()
+                batch = next(batches)
+                waited = time.monotonic() - began
+                limits = steps.detector.limits(step)
+                placed = () if place_limits is None else (place_limits(np.asarray(limits, np.float32)),)
+                state, metrics = step_fn(state, rng, batch, *placed)
+            steps.started(step, metrics, limits, batches.get_state())
             shown.step_done(data_wait=waited)
+            validated = validate(step, state)
+            line: dict[str, float] = {}
+            if step == final or step % plan.log_interval == 0:
+                averages = steps.take_averages()
+                line |= averages | shown.report(step, averages, plan.step_seconds_at_peak)
+            if validated is not None:
+                line |= validated.metrics
+            if line:
+                writer.write(step, line)
             stopping = bool(stop.received)
-            last = stopping or step == final
-            if last or step % plan.log_interval == 0:
-                averages = _averages(collected)
-                collected.clear()
-                rates = shown.report(step, averages, plan.step_seconds_at_peak)
-                writer.write(step, averages | rates)
-                _check_finite(averages, step)
-            if last or (step % plan.save_interval == 0 and step > start):
-                _check_finite(metrics, step)
-                save(step, state, batches.get_state())
+            if stopping or step == final or (step % plan.save_interval == 0 and step > start):
+                score = None if validated is None else validated.score
+                save(Snapshot(step, state, batches.get_state(), steps.memory(), score))
             if stopping:
                 break
     return Outcome(state, step, stop.exit_code if step < final else 0)
 
 
-def _averages(collected: list[dict[str, jax.Array]]) -> dict[str, float]:
-    values = jax.device_get(collected)
-    names = sorted(values[0], key=lambda name: (name != "loss", name))
-    return {name: float(np.mean([entry[name] for entry in values])) for name in names}
+class _Steps:
+    """Those whose metrics are still on the device, those that are not logged yet, and how they went."""
 
+    def __init__(
+        self, policy: divergence.Policy, memory: loop_memory.Memory, on_bad: Callable[[int, Any, str], str]
+    ) -> None:
+        self.detector = divergence.Detector(policy, lag=_LAG, recent=memory.recent, skips=memory.skips)
+        self._pending = list(memory.pending)
+        self._in_flight: collections.deque[_InFlight] = collections.deque()
+        self._on_bad = on_bad
 
-def _check_finite(metrics: Mapping[str, float | jax.Array], step: int) -> None:
-    for name in ("loss", "grad_norm"):
-        if not math.isfinite(metrics[name]):
-            raise RuntimeError(
-                f"{name} is {float(metrics[name])} at step {step}; nothing was saved since; "
-                "lower --config.lr_schedule.peak_lr or look for wild values in the data"
-            )
+    def started(self, step: int, metrics: dict[str, jax.Array], limits: tuple[float, float], position: Any) -> None:
+        """A step is on its way; those that are far enough behind it are looked at."""
+        self._in_flight.append(_InFlight(step, metrics, limits, position))
+        while len(self._in_flight) > _RUN_AHEAD:
+            self._look()
+
+    def take_averages(self) -> dict[str, float]:
+        """Over the steps since the last time; of skipped steps, how many."""
+        self._look_at_all()
+        pending, self._pending = self._pending, []
+        names = sorted(pending[0], key=lambda name: (name != "loss", name))
+        good = [metrics for metrics in pending if not metrics.get("skipped")]
+        averages = {name: float(np.mean([metrics[name] for metrics in good])) if good else math.nan for name in names}
+        if "skipped" in averages:
+            averages["skipped"] = float(len(pending) - len(good))
+        return averages
+
+    def memory(self) -> loop_memory.Memory:
+        """As of the last step, which is a good one or skipped."""
+        self._look_at_all()
+        return loop_memory.Memory(tuple(self._pending), self.detector.recent, self.detector.skips)
+
+    def _look_at_all(self) -> None:
+        while self._in_flight:
+            self._look()
+
+    def _look(self) -> None:
+        step, metrics, limits, position = self._in_flight.popleft()
+        seen = {name: float(value) for name, value in jax.device_get(metrics).items()}  # waits for the step
+        self._pending.append(seen)
+        if reason := self.detector.judge(step, seen, limits):
+            told = self._on_bad(step, position, reason)
+            if self.detector.too_many:
+                raise RuntimeError(
+                    f"training diverged: {told}; nothing was saved since; lower --config.lr_schedule.peak_lr or look for wild "
+                    "values in the data"
+                )
+            _LOGGER.warning("skipped: %s", told)
