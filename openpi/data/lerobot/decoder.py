@@ -19,7 +19,16 @@ import numpy as np
 
 TOLERANCE_S = 1e-4
 
-_OPEN_FILES = weakref.WeakValueDictionary[int, "collections.OrderedDict[pathlib.Path, _OpenVideo]"]()  # of each thread
+
+class _Files(collections.OrderedDict[pathlib.Path, "_OpenVideo"]):
+    """Those that a thread has open, the latest last. They are closed when it ends."""
+
+    def __del__(self) -> None:
+        for video in self.values():
+            video.close()
+
+
+_OPEN_FILES = weakref.WeakValueDictionary[int, _Files]()  # of each thread
 
 
 class Decoder:
@@ -56,7 +65,8 @@ class Decoder:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"video {path} is missing: fetch or record the dataset again") from error
         except av.FFmpegError as error:
-            self._files().pop(path, None)
+            if path in self._files():
+                self._files().pop(path).close()
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise OSError(error.errno, "too many files are open: raise `ulimit -n`", str(path)) from error
             raise ValueError(f"video {path} cannot be decoded ({error}): fetch or record it again") from error
@@ -70,9 +80,9 @@ class Decoder:
             self.frame(path, time, tolerance, image)
         return out
 
-    def _files(self) -> "collections.OrderedDict[pathlib.Path, _OpenVideo]":
+    def _files(self) -> _Files:
         if getattr(self._local, "pid", None) != os.getpid():
-            self._local.pid, self._local.files = os.getpid(), collections.OrderedDict()
+            self._local.pid, self._local.files = os.getpid(), _Files()
             _OPEN_FILES[id(self._local.files)] = self._local.files
         return self._local.files
 

@@ -1,5 +1,6 @@
 import concurrent.futures
 import fractions
+import gc
 import os
 import pathlib
 import pickle
@@ -117,6 +118,20 @@ def test_many_threads_keep_within_the_files_that_may_be_open(tmp_path):
             list(pool.map(work, range(12)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_files_are_closed_when_their_thread_ends(path):
+    count = lambda: len(list(pathlib.Path("/proc/self/fd").iterdir()))
+    reading, before = decoder.Decoder(), count()
+    gc.disable()  # nothing waits for it
+    try:
+        for _ in range(3):
+            thread = threading.Thread(target=reading.frames, args=(path, [0.0], SIZE))
+            thread.start()
+            thread.join()
+        assert count() == before
+    finally:
+        gc.enable()
 
 
 def test_too_many_open_files_are_no_fault_of_the_video(path):
