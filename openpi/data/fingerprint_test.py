@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 
 import numpy as np
@@ -35,3 +36,10 @@ def test_other_numbers_and_tasks_are_another(root, tmp_path, monkeypatch):
     monkeypatch.setattr(recording, "TASKS", ("reach the cube", "pull the cube"))
     tasks = opened(recording.record(tmp_path / "tasks"))
     assert len({fingerprint.fingerprint(dataset) for dataset in (opened(root), numbers, tasks)}) == 3
+
+
+def test_another_rate_is_another(root):
+    dataset = opened(root)
+    before = fingerprint.fingerprint(dataset)
+    dataset.info = dataclasses.replace(dataset.info, fps=2 * recording.FPS)
+    assert fingerprint.fingerprint(dataset) != before

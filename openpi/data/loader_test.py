@@ -84,6 +84,19 @@ def test_processes_keep_the_order():
     assert take(6, num_workers=2) == take(6)
 
 
+class Drawn(Numbers):
+    def sample(self, index, rng):
+        return self[index] | {"drawn": rng.integers(1 << 62)}
+
+
+def test_what_is_drawn_depends_on_the_seed_and_the_epoch():
+    drawn = []
+    for seed in (0, 1):
+        with loader.create_loader(Drawn(6), dict, batch_size=3, seed=seed, shuffle=False) as batches:
+            drawn += [number for _ in range(4) for number in next(batches)["drawn"].tolist()]
+    assert len(set(drawn)) == 24
+
+
 def test_a_seed_counts_from_0():
     with pytest.raises(ValueError, match="config.seed=-1 must not be negative"):
         loader.create_loader(Numbers(10), double, batch_size=2, seed=-1)

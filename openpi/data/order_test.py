@@ -55,6 +55,15 @@ def test_without_shuffle_the_datasets_rows_in_order():
     assert [row for number, row in picked if number == 1] == [0, 1]
 
 
+def test_the_order_is_the_same_in_every_version():
+    # A checkpoint keeps a position in it: with another order, a resumed run would repeat some samples and skip others.
+    one, two = order.Order([5], seed=42), order.Order([5, 3], [0.7, 0.3], seed=42)
+    assert [one[position] for position in range(10)] == [(0, row) for row in (1, 3, 4, 2, 0, 4, 1, 3, 0, 2)]
+    numbers, rows = zip(*(two[position] for position in range(10)), strict=True)
+    assert numbers == (0, 1, 0, 0, 1, 0, 0, 0, 1, 0)
+    assert rows == (0, 1, 4, 2, 2, 3, 1, 0, 0, 2)
+
+
 @pytest.mark.parametrize("weight", [0, -1.0, math.nan, math.inf, True, "1"])
 def test_a_weight_must_be_positive_and_finite(weight):
     with pytest.raises(ValueError, match="a weight is .*must be a positive number"):

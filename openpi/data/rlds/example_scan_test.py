@@ -66,3 +66,8 @@ def test_damage_is_a_value_error_or_goes_unnoticed(position, byte, cut, which):
     for values in found.values():
         if not isinstance(values, np.ndarray):
             assert np.all(values.start + values.size <= len(data))
+
+
+def test_an_integer_without_end_is_not_read_to_the_end():
+    with pytest.raises(ValueError, match="no tf.train.Example: an integer at byte 10 has no end"):
+        example_scan.scan(b"\xff" * (1 << 16) + b"\x01", {"a"})

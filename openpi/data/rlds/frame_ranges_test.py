@@ -36,6 +36,15 @@ def test_rows_to_train_on(index, ranges, only_success, expected):
     assert rows.dtype == np.int64 and rows.tolist() == expected
 
 
+def test_success_is_told_by_the_path_of_the_file(tmp_path):
+    episodes = [{**recording.droid_episode(i, 3)} for i in range(2)]
+    episodes[0]["episode_metadata/recording_folderpath"] = ["/data/failure/0"]
+    episodes[1]["episode_metadata/file_path"] = ["/data/failure/1/trajectory.h5"]
+    info = tfds_info.load(recording.write(tmp_path / "droid/1.0.1", episodes))
+    index = index_build.open_or_build(info, droid.LAYOUT, tmp_path / "cache")
+    assert frame_ranges.usable_rows(index, ranges=None, only_success=True).tolist() == [0, 1, 2]
+
+
 def test_keys_are_those_of_the_published_file(index):
     assert [frame_ranges.episode_key(metadata) for metadata in index.metadata] == [key(0), key(1, "failure"), key(2)]
 
