@@ -3,12 +3,13 @@
 Source: the LeRobot dataset formats v3.0, as lerobot 0.4 writes it, and v2.1, as lerobot 0.3 does.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import shutil
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -153,11 +154,10 @@ class LeRobotWriter:
             "task_index": np.full(length, task_index),
         }
         columns = self._buffer.columns() | index_columns
-        self._ended = f"episode {index} could not be written: record the dataset again"
-        self._store.add(
-            recorded.Episode(index, start, length, task, columns, self._buffer.packets(), self._buffer.pixels)
-        )
-        self._ended = ""
+        with self._all_or_nothing(f"episode {index} could not be written"):
+            self._store.add(
+                recorded.Episode(index, start, length, task, columns, self._buffer.packets(), self._buffer.pixels)
+            )
         self._info = dataclasses.replace(
             self._info, total_episodes=index + 1, total_frames=start + length, total_tasks=len(self._tasks)
         )
@@ -169,6 +169,7 @@ class LeRobotWriter:
         Raises:
           ValueError: frames were added after the last `save_episode`, or there is no episode.
           FileExistsError: something has appeared at `root` in the meantime.
+          OSError: the disk takes no more.
           RuntimeError: it is finalized already, or an episode could not be written.
         """
         self._check_usable()
@@ -179,16 +180,17 @@ class LeRobotWriter:
             )
         if not self._info.total_episodes:
             raise ValueError("a dataset needs at least one episode: nothing was recorded")
-        self._ended = "it could not be finalized: record the dataset again"
-        self._store.close()
-        features = dict(self._info.features)
-        for key in self._encodings:
-            probed = video.probe(self._partial / self._info.video_file(key, 0, 0))
-            features[key] = dataclasses.replace(features[key], info=probed)
-        self._info = dataclasses.replace(self._info, features=features)
-        (self._partial / lerobot_info.INFO_PATH).parent.mkdir()
-        json_text.write(self._partial / lerobot_info.INFO_PATH, self._info.to_json())
-        self._store.finish(self._info, self._tasks)
+        with self._all_or_nothing("it could not be finalized"):
+            self._store.close()
+            features = dict(self._info.features)
+            for key in self._encodings:
+                probed = video.probe(self._partial / self._info.video_file(key, 0, 0))
+                features[key] = dataclasses.replace(features[key], info=probed)
+            self._info = dataclasses.replace(self._info, features=features)
+            (self._partial / lerobot_info.INFO_PATH).parent.mkdir()
+            json_text.write(self._partial / lerobot_info.INFO_PATH, self._info.to_json())
+            self._store.finish(self._info, self._tasks)
+        self._ended = "it is finalized: record another"
         try:
             self._partial.rename(self.root)
         except OSError as error:
@@ -198,7 +200,6 @@ class LeRobotWriter:
                 f"{self.root} appeared while this dataset was being recorded: remove it and record again"
             ) from error
         self._remove_partial.detach()
-        self._ended = "the dataset is finalized: record another"
 
     def abort(self) -> None:
         """Removes everything written, unless `finalize` has run. Safe to call twice."""
@@ -211,6 +212,17 @@ class LeRobotWriter:
     def _check_usable(self) -> None:
         if self._ended:
             raise RuntimeError(f"{self.root}: {self._ended}")
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self, failure: str) -> Iterator[None]:
+        """What has been half-written cannot be taken back: after an exception nothing more is recorded."""
+        self._ended = f"{failure}: record the dataset again"
+        try:
+            yield
+        except OSError as error:
+            text = f"{failure} ({error.strerror or error}): free room and record the dataset again"
+            raise OSError(error.errno, text, str(self.root)) from error
+        self._ended = ""
 
     def _empty_buffer(self) -> episode_buffer.EpisodeBuffer:
         return episode_buffer.EpisodeBuffer(self._features, self._encodings, self._info.total_episodes)
