@@ -172,9 +172,9 @@ def create_loader(
 
 
 def automatic_threads(dataset: dataset_lib.Dataset) -> int:
-    """The threads that read a dataset best: decoding takes all processors, mapped memory is copied by one."""
+    """The threads that read a dataset best: decoding takes all processors of this process, mapped memory is copied by one."""
     parts: list[tuple[Any, float]] = getattr(dataset, "parts", [(dataset, 1.0)])
-    return 1 if all(getattr(part, "decoded", False) for part, _ in parts) else os.cpu_count() or 1
+    return 1 if all(getattr(part, "decoded", False) for part, _ in parts) else len(os.sched_getaffinity(0))
 
 
 class _Batches:

@@ -43,7 +43,7 @@ def run(num_rows: int, block: int, work: Callable[[int, int, Progress], None], w
     """
     with (
         tqdm.tqdm(total=num_rows, desc=what, unit="frame", disable=not sys.stderr.isatty()) as bar,
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+        concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
     ):
         progress = Progress(bar)
         try:

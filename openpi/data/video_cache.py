@@ -126,7 +126,7 @@ def _build(dataset: reader.LeRobotDataset, key: str, folder: pathlib.Path, size:
         finally:
             file.close()
 
-    block = int(np.clip(len(dataset) // (4 * (os.cpu_count() or 1)), *_BLOCK))
+    block = int(np.clip(len(dataset) // (4 * len(os.sched_getaffinity(0))), *_BLOCK))
     row_blocks.run(len(dataset), block, work, f"encoding {key} at {size.name}, once")
 
 

@@ -51,7 +51,7 @@ def open_or_build(
       layout: what is read of it.
       index_dir: for the indices of all datasets.
       check_data: verify the checksums of all contents while reading them.
-      num_processes: None means as many as there are CPUs, at most 16, or one where little is left to read.
+      num_processes: None means as many as this process may use CPUs, at most 16, or one where little is left to read.
 
     Raises:
       ValueError: the dataset lacks a feature, or a file is damaged; names file and record.
@@ -101,7 +101,9 @@ def _build(
     with tqdm.tqdm(
         total=total, initial=total - left, desc=text, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
     ) as progress:
-        for path in _run(jobs, processes or (1 if left < _SMALL else min(os.cpu_count() or 1, _MAX_PROCESSES))):
+        for path in _run(
+            jobs, processes or (1 if left < _SMALL else min(len(os.sched_getaffinity(0)), _MAX_PROCESSES))
+        ):
             progress.update(sizes[path])
     _merge(info, list(files.values()), folder)
     shutil.rmtree(parts)
