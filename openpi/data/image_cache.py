@@ -37,6 +37,13 @@ def cached(
     if kind == "frames":
         _check_size(datasets, image_size, max_gib)
         return [frame_cache.cached(dataset, directory, image_size=image_size) for dataset in datasets]
+    for dataset in datasets:
+        if any(dataset.features[key].dtype == "image" for key in dataset.image_keys):
+            _LOGGER.warning(
+                "the images of %s lie in parquet files, of which much has to be read for each: training will wait for them; "
+                "config.data.cache='frames' or 'auto' reads them many times faster",
+                dataset.root,
+            )
     return list(datasets)
 
 

@@ -1,4 +1,5 @@
 import logging
+import shutil
 
 import pytest
 
@@ -48,3 +49,18 @@ def test_the_limit_is_for_all_datasets_together(datasets, tmp_path):
     assert list(tmp_path.rglob("*.npy")) == []
     opened = cached(datasets, "frames", tmp_path, max_gib=2 * one / GIB)
     assert all(dataset.decoded for dataset in opened)
+
+
+def test_where_the_disk_has_no_room_for_frames_auto_means_video(datasets, tmp_path, monkeypatch):
+    needed = sum(frame_cache.num_bytes(dataset, 32) for dataset in datasets)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": needed - 1}))
+    cached(datasets, "auto", tmp_path)
+    assert {path.suffix for path in tmp_path.rglob("*.*") if path.is_file()} == {".lock", ".mp4"}
+
+
+def test_images_in_parquet_files_are_better_cached(datasets, tmp_path, caplog):
+    image = reader.LeRobotDataset(datasets[0].root, keys=[recording.PNG_CAMERA])
+    for dataset, kind, told in ((image, "none", True), (image, "frames", False), (datasets[0], "none", False)):
+        caplog.clear()
+        cached([dataset], kind, tmp_path)
+        assert ("lie in parquet files, of which much has to be read for each" in caplog.text) == told
