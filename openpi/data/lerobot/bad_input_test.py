@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from openpi.data.lerobot import reader, recording
+from openpi.data.lerobot import layout_v30, reader, recording
 
 LENGTHS = (4, 7, 5)
 STATE, CAMERA = recording.STATE, recording.CAMERA
@@ -318,6 +318,16 @@ def test_a_dataset_without_a_good_episode_is_refused(recorded, tmp_path, version
             column(EPISODES, f"videos/{CAMERA}/from_timestamp", [0, np.nan, 1]),
             r"from_timestamp' is nan somewhere",
         ),
+        (
+            all_of(
+                info(total_episodes=1 << 23), replaced_in(EPISODES, 4, bytes(200))
+            ),  # the footer is read before the pages
+            r"meta/episodes: 3 episodes, and meta/info\.json says 8388608",
+        ),
+        (
+            renamed("meta/tasks.parquet", "task_index", "index"),
+            r"tasks\.parquet: has columns .*, expected task_index and",
+        ),
         (column("meta/tasks.parquet", "task_index", [0, 5]), "task_index must count from 0, each with a text"),
         (column("meta/tasks.parquet", "task_index", [0, None]), "task_index must count from 0, each with a text"),
     ],
@@ -373,6 +383,11 @@ def test_wrong_metadata_of_v30_is_named(v30, damage, message):
 def test_wrong_metadata_of_v21_is_named(v21, damage, message):
     damage(v21)
     check_refused(v21, message)
+
+
+def test_more_tasks_than_anybody_has_are_not_read(v30, monkeypatch):
+    monkeypatch.setattr(layout_v30, "_MAX_TASKS", 1)
+    check_refused(v30, r"tasks\.parquet: has 2 rows, more than the 1 tasks that can be read")
 
 
 def check_refused(root, message):

@@ -31,6 +31,7 @@ _MAX_AXES = 8
 _MAX_DIM = 1 << 16
 _MAX_ELEMENTS = 1 << 28
 _MAX_CHUNKS_SIZE = 1_000_000
+_MAX_COUNT = {"total_episodes": 1 << 24, "total_tasks": 1 << 24}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,8 +190,8 @@ def parse(raw: Mapping[str, Any]) -> Info:
 
 def parse_feature(key: Any, raw: Any) -> Feature:
     """Checks one entry of `features`: a Feature or its JSON form. Raises ValueError naming it."""
-    if not isinstance(key, str) or key in ("", ".", "..") or any(c in key for c in "/\\\0"):
-        raise ValueError(f"feature name {key!r}: must be text without slashes, and no '..'")
+    if not isinstance(key, str) or key in ("", ".", "..") or any(c in "/\\" or c < " " for c in key):
+        raise ValueError(f"feature name {key!r}: must be a line of text without slashes, and no '..'")
     if isinstance(raw, Feature):
         raw = raw.to_json()
     if not isinstance(raw, Mapping):
@@ -228,4 +229,6 @@ def _count(raw: Mapping[str, Any], key: str) -> int:
     value = raw.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{key} is {value!r}, and must be a whole number")
+    if value > _MAX_COUNT.get(key, value):
+        raise ValueError(f"{key} is {str(value)[:40]}, more than the {_MAX_COUNT[key]} that can be read")
     return value

@@ -13,14 +13,19 @@ from openpi.data.lerobot import json_text, parquet_file
 TASKS_PATH = "meta/tasks.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 
+_MAX_TASKS = 1 << 24
+
 
 def load_tasks(root: pathlib.Path) -> tuple[str, ...]:
     """The instructions by task_index."""
     path = root / TASKS_PATH
-    table = parquet_file.read(path, lambda file: file.read())
-    texts = [name for name in table.column_names if name != "task_index"]
-    if "task_index" not in table.column_names or len(texts) != 1:
-        raise ValueError(f"{path}: has columns {table.column_names}, expected task_index and the task's text")
+    names, num_rows = parquet_file.read(path, lambda file: (file.schema_arrow.names, file.metadata.num_rows))
+    texts = [name for name in names if name != "task_index"]
+    if "task_index" not in names or len(texts) != 1:
+        raise ValueError(f"{path}: has columns {names}, expected task_index and the task's text")
+    if num_rows > _MAX_TASKS:
+        raise ValueError(f"{path}: has {num_rows} rows, more than the {_MAX_TASKS} tasks that can be read")
+    table = parquet_file.columns(path, names)
     by_index = dict(zip(table["task_index"].to_pylist(), table[texts[0]].to_pylist(), strict=True))
     in_order = all(isinstance(index, int) for index in by_index) and sorted(by_index) == list(range(len(table)))
     if not in_order or not all(isinstance(text, str) for text in by_index.values()):
@@ -49,6 +54,12 @@ def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.n
     paths = sorted(folder.glob("*/*.parquet"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no parquet file: the dataset is incomplete, {json_text.AGAIN}")
+    num_rows = sum(parquet_file.read(path, lambda file: file.metadata.num_rows) for path in paths)
+    if num_rows != info.total_episodes:
+        raise ValueError(
+            f"{folder}: {num_rows} episodes, and {lerobot_info.INFO_PATH} says {info.total_episodes}: the dataset is incomplete "
+            f"(was it finalized?), {json_text.AGAIN}"
+        )
     kinds: dict[str, type] = dict.fromkeys(
         ("episode_index", "dataset_from_index", "dataset_to_index", "data/chunk_index", "data/file_index"), np.int64
     )
@@ -70,7 +81,7 @@ def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.n
         raise ValueError(
             f"{folder}: dataset_from_index and dataset_to_index do not follow one another: {json_text.AGAIN}"
         )
-    if len(start) != info.total_episodes or stop[-1] != info.total_frames:
+    if stop[-1] != info.total_frames:
         raise ValueError(
             f"{folder}: {len(start)} episodes of {stop[-1]} frames, and {lerobot_info.INFO_PATH} says "
             f"{info.total_episodes} of {info.total_frames}: the dataset is incomplete (was it finalized?), "
