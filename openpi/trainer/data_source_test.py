@@ -1,11 +1,13 @@
+import concurrent.futures
 import shutil
+import time
 
 import numpy as np
 import pytest
 
 from openpi.config import build_transforms
 from openpi.data import loader
-from openpi.trainer import data_source, tiny_dataset
+from openpi.trainer import data_source, lerobot_source, tiny_dataset
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,22 @@ def test_a_mixture_is_drawn_from_by_weight(home):
     assert [(len(part), weight) for part, weight in dataset.parts] == [(18, 0.75), (18, 0.25)]
     assert [part.root.name for part, _ in dataset.parts] == ["aloha_reach", "other"]
     assert len(batches(data__mixture=entries)) == 6
+
+
+def test_of_several_processes_one_records(home, monkeypatch):
+    recordings = []
+
+    def record(root, data):
+        recordings.append(root)
+        time.sleep(0.2)
+        tiny_dataset.record(root)
+
+    monkeypatch.setitem(lerobot_source._GENERATORS, "aloha_reach", record)
+    settings = {"data__generator": "aloha_reach", "data__generator_episodes": 3, "data__repo_id": "made/here"}
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        opened = list(pool.map(lambda _: data_source.open_dataset(tiny_dataset.config(**settings)), range(3)))
+    assert [len(dataset) for dataset in opened] == [18] * 3
+    assert recordings == [home / "datasets" / "made" / "here"]
 
 
 @pytest.mark.parametrize(

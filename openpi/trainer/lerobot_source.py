@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import filelock
+
 from openpi.checkpoints.assets import cache
 from openpi.config import schema
 from openpi.data import hub
@@ -74,7 +76,10 @@ def _provide(data: schema.ConfigDict) -> pathlib.Path:
     root = root_dir(data)
     if data.generator:
         if not root.exists():
-            _GENERATORS[data.generator](root, data)
+            root.parent.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(root.with_name(f".{root.name}.lock")):  # of several processes one records
+                if not root.exists():
+                    _GENERATORS[data.generator](root, data)
     elif not data.root and (data.revision or not root.exists()):
         return hub.fetch(data.repo_id, revision=data.revision, root=root)
     return root
