@@ -3,12 +3,15 @@
 import os
 import pathlib
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import app, flags
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+
+_EXPECTED = (ValueError, OSError, LookupError, RuntimeError)  # what a line is enough for
 
 
 def run(
@@ -36,15 +39,10 @@ def run(
       explain: an error's text.
       interrupted: what is said after Ctrl-C.
     """
-    name = name or pathlib.Path(sys.argv[0]).parent.name
     # `bazel run` starts programs in its own tree; relative paths mean the directory that the user stands in.
     directory = os.environ.get("BUILD_WORKING_DIRECTORY")
     if directory and pathlib.Path(directory).is_dir():
         os.chdir(directory)
-
-    def fail(text: str, code: int) -> int:
-        print(f"{name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
-        return code
 
     def parse(argv: list[str]) -> list[str]:
         try:
@@ -55,19 +53,42 @@ def run(
         except SystemExit:  # --help: absl's own exit code is 1
             raise SystemExit(0) from None
         except (flags.Error, AttributeError, ValueError, LookupError, OSError, TypeError) as error:
-            raise SystemExit(fail(f"{_text(explain, error)}; see --help", USAGE_ERROR)) from None
+            say_error(f"{_text(explain, error)}; see --help", name=name)
+            raise SystemExit(USAGE_ERROR) from None
 
     def call(argv: list[str]) -> int:
         if os.environ.get("OPENPI_TRACEBACK") == "1":
             return main(argv[1:]) or 0
         try:
             return main(argv[1:]) or 0
-        except KeyboardInterrupt:
-            return fail(interrupted, INTERRUPTED)
-        except (ValueError, OSError, LookupError, RuntimeError) as error:
-            return fail(_text(explain, error), 1)
+        except (KeyboardInterrupt, *_EXPECTED) as error:
+            return report(error, name=name, explain=explain, interrupted=interrupted)
 
     app.run(call, flags_parser=parse)
+
+
+def report(
+    error: BaseException,
+    *,
+    name: str | None = None,
+    explain: Callable[[BaseException], str] = str,
+    interrupted: str = "stopped by Ctrl-C",
+) -> int:
+    """Says what `main` raised, as `run` does with the same arguments, and returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        say_error(interrupted, name=name)
+        return INTERRUPTED
+    if os.environ.get("OPENPI_TRACEBACK") == "1" or not isinstance(error, _EXPECTED):
+        traceback.print_exception(error)
+    else:
+        say_error(_text(explain, error), name=name)
+    return 1
+
+
+def say_error(text: str, *, name: str | None = None) -> None:
+    """Writes it as a line of the program to standard error."""
+    name = name or pathlib.Path(sys.argv[0]).parent.name
+    print(f"{name}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
 def _check_positional(arguments: list[str], positional: str | None) -> None:

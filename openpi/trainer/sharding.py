@@ -30,7 +30,9 @@ def make_mesh(fsdp_devices: int, batch_size: int, accumulation_steps: int = 1) -
             f"config.batch_size={batch_size} must be a multiple of config.accumulation_steps={accumulation_steps} times "
             f"the number of devices, {devices}"
         )
-    return Mesh(np.array(jax.devices()).reshape(-1, fsdp_devices), (BATCH_AXIS, FSDP_AXIS))
+    # Sorted: process p of P then holds the rows [p * B / P, (p + 1) * B / P) of a batch, which are those that it reads.
+    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(ordered).reshape(-1, fsdp_devices), (BATCH_AXIS, FSDP_AXIS))
 
 
 def data(mesh: Mesh) -> NamedSharding:
@@ -41,6 +43,37 @@ def data(mesh: Mesh) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same on every device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def put_batch(mesh: Mesh, batch: Any) -> Any:
+    """A batch on the devices, given this process's rows of it: a pytree of numpy arrays `[B / processes, ...]`."""
+    placed = data(mesh)
+    if placed.is_fully_addressable:
+        return jax.device_put(batch, placed)
+
+    def put(leaf):
+        # in the dtypes that jax.device_put gives
+        return jax.make_array_from_process_local_data(
+            placed, np.asarray(leaf, jax.dtypes.canonicalize_dtype(leaf.dtype))
+        )
+
+    return jax.tree.map(put, batch)
+
+
+def put_everywhere(mesh: Mesh, tree: Any) -> Any:
+    """Arrays that every process has alike, on every device. Unlike `jax.device_put` it doesn't compare them among processes."""
+    everywhere = replicated(mesh)
+    if everywhere.is_fully_addressable:
+        return jax.device_put(tree, everywhere)
+
+    def put(leaf):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        array = np.asarray(leaf)
+        copies = [jax.device_put(array, device) for device in mesh.local_devices]
+        return jax.make_array_from_single_device_arrays(array.shape, everywhere, copies)
+
+    return jax.tree.map(put, tree)
 
 
 def state(mesh: Mesh, tree: Any) -> Any:
