@@ -213,12 +213,21 @@ def parse_feature(key: Any, raw: Any) -> Feature:
     )
     if not ok or math.prod(shape) > _MAX_ELEMENTS:
         raise ValueError(f"feature {key!r}: shape {shape!r} must be a list of positive sizes ([1] for a scalar)")
-    if dtype in ("image", "video") and not (len(shape) == 3 and 3 in (shape[0], shape[2])):
+    if dtype in ("image", "video") and len(shape) != 3:
         raise ValueError(f"feature {key!r}: image shape {list(shape)} must be [height, width, 3] or [3, height, width]")
     info = raw.get("info")
     if not (info is None or isinstance(info, Mapping)):
         raise ValueError(f"feature {key!r}: info is {str(info)[:40]!r}, and must be an object or null")
     return Feature(dtype, tuple(shape), raw.get("names"), info)
+
+
+def check_colour(where: str, key: str, feature: Feature) -> None:
+    """Raises ValueError if the images of a feature are not of three colours: depth cannot be read, nor written."""
+    if 3 not in (feature.shape[0], feature.shape[2]):
+        raise ValueError(
+            f"{where}: images {key!r} have shape {list(feature.shape)}, and only [height, width, 3] or [3, height, width] can be "
+            "read and written: leave them out"
+        )
 
 
 def _axis_name(names: Any, axis: int) -> str:

@@ -58,6 +58,8 @@ class LeRobotDataset:
                 raise ValueError(f"dataset {self.root} has no feature {key!r}; it has {', '.join(self.info.features)}")
         features = {key: self.info.features[key] for key in wanted}
         self.image_keys = tuple(key for key, feature in features.items() if feature.is_image)
+        for key in self.image_keys:
+            lerobot_info.check_colour(f"dataset {self.root}", key, features[key])
         self._offsets = {
             key: chunks.Offsets(key, times, self.info.fps) for key, times in (delta_timestamps or {}).items()
         }

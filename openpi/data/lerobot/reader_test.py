@@ -125,6 +125,16 @@ def test_only_the_keys_asked_for(root):
         dataset.frames(recording.CAMERA, np.array([0]))
 
 
+def test_a_depth_camera_is_in_nobodys_way(copy):
+    info = json.loads((copy / "meta/info.json").read_text())
+    info["features"][recording.CAMERA]["shape"] = [recording.HEIGHT, recording.WIDTH, 1]
+    (copy / "meta/info.json").write_text(json.dumps(info))
+    assert reader.LeRobotDataset(copy, keys=[recording.PNG_CAMERA])[0][recording.PNG_CAMERA].shape == (3, 8, 12)
+    message = rf"copy: images '{recording.CAMERA}' have shape \[48, 64, 1\], and only .* can be read .*: leave them out"
+    with pytest.raises(ValueError, match=message):
+        reader.LeRobotDataset(copy)
+
+
 def test_pickles(root):
     dataset = reader.LeRobotDataset(root)
     item, again = dataset[6], pickle.loads(pickle.dumps(dataset))[6]

@@ -233,6 +233,8 @@ def _parse(features: Mapping[str, Any]) -> dict[str, lerobot_info.Feature]:
     for key, feature in parsed.items():
         if key in lerobot_info.INDEX_FEATURES or key == "task":
             raise ValueError(f"feature {key!r} is written by itself: leave it out of features")
+        if feature.is_image:
+            lerobot_info.check_colour("features", key, feature)
         one_text = feature.dtype != "string" or feature.shape == (1,)
         if not feature.is_image and not (one_text and len(feature.shape) <= table_schema.MAX_AXES):
             raise ValueError(

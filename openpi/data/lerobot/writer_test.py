@@ -357,6 +357,7 @@ def test_a_wrong_frame_is_named_and_does_no_harm(tmp_path, change, message):
         ({"x": {"dtype": "string", "shape": [2]}}, "feature 'x' has dtype string and shape .2.: only single texts"),
         ({"x": {"dtype": "video", "shape": [15, 16, 3]}}, "even sizes"),
         ({"x": {"dtype": "complex64", "shape": [1]}}, "feature 'x': dtype 'complex64'"),
+        ({"x": {"dtype": "video", "shape": [16, 16, 1]}}, r"features: images 'x' have shape \[16, 16, 1\], and only"),
     ],
 )
 def test_a_feature_that_cannot_be_recorded_is_named(tmp_path, features, message):

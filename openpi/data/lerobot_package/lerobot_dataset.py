@@ -49,6 +49,8 @@ class LeRobotDataset(reader.LeRobotDataset):
             if key not in self.features:
                 raise ValueError(f"dataset {self.root} has no feature {key!r}; it has {', '.join(self.features)}")
         self.image_keys = tuple(key for key in wanted if self.features[key].is_image)
+        for key in self.image_keys:
+            lerobot_info.check_colour(f"dataset {self.root}", key, self.features[key])
         tables = {key: self.features[key] for key in wanted if key not in self.image_keys}
         with _told(f"lerobot cannot read the tables of the dataset at {self.root}"):
             self._columns = _columns(opened.hf_dataset, tables)
