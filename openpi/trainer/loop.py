@@ -135,12 +135,12 @@ def train(
     steps = _Steps(plan.policy, memory, on_bad)
     with progress.Progress(start, plan.num_train_steps) as shown:
         for step in range(start, plan.num_train_steps):
+            limits = steps.detector.limits(step)
+            placed = () if place_limits is None else (place_limits(np.asarray(limits, np.float32)),)
             with jax.transfer_guard("disallow"):
                 began = time.monotonic()
                 batch = next(batches)
                 waited = time.monotonic() - began
-                limits = steps.detector.limits(step)
-                placed = () if place_limits is None else (place_limits(np.asarray(limits, np.float32)),)
                 state, metrics = step_fn(state, rng, batch, *placed)
             steps.started(step, metrics, limits, batches.get_state())
             shown.step_done(data_wait=waited)
@@ -154,7 +154,7 @@ def train(
             if line:
                 writer.write(step, line)
             stopping = bool(stop.received)
-            if stopping or step == final or (step % plan.save_interval == 0 and step > start):
+            if stopping or step == final or (step % plan.save_interval == 0 and step > 0):
                 score = None if validated is None else validated.score
                 save(Snapshot(step, state, batches.get_state(), steps.memory(), score))
             if stopping:
