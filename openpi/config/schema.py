@@ -189,6 +189,16 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
             "on_divergence": "stop",
             "divergence_factor": 0.0,  # so many times the median of the last steps' loss or grad_norm is as bad; 0 = off
             "max_skipped_steps": 10,  # skipped one after the other; more of them stop training
+            "validation": {  # on episodes that are not trained on
+                "share": 0.0,  # of each dataset's episodes, held out; 0 = none: all are trained on
+                "episodes": (),  # the numbers of those that are held out, in place of a share
+                "seed": 0,  # of the choice by share
+                "interval": 1000,  # steps between validations; the last step is always validated
+                "num_frames": 256,  # frames of the held-out episodes that losses and sampled actions are measured on
+                "open_loop_episodes": 3,  # of them, whose predicted and recorded actions are drawn
+            },
+            # Weights & Biases, beside metrics.jsonl and TensorBoard: "off", "online", or "offline" (into the run's folder)
+            "wandb": {"mode": "off", "project": "openpi"},
             "overwrite": False,  # delete a run of the same name first
             "resume": False,  # go on from the latest checkpoint of the run
             "fsdp_devices": 1,  # devices that one copy of the parameters is split over

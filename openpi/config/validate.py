@@ -19,6 +19,7 @@ _KINDS = {
     "on_divergence": ("stop", "skip"),
     "optimizer.kind": ("adamw", "sgd"),
     "lr_schedule.kind": ("cosine", "inverse_sqrt"),
+    "wandb.mode": ("off", "offline", "online"),
 }
 _POSITIVE = (
     "batch_size",
@@ -33,6 +34,8 @@ _POSITIVE = (
     "lr_schedule.peak_lr",
     "lr_schedule.timescale",
     "fsdp_devices",
+    "validation.interval",
+    "validation.num_frames",
     "model.image_size",
     "model.action_dim",
     "model.action_horizon",
@@ -94,7 +97,32 @@ def validate(config: schema.ConfigDict) -> None:
             f"{config.model.vocab_size}, the tokens that the model has: raise the latter"
         )
     _check_model(config.model)
+    _check_validation(config)
     validate_data.validate(config)
+
+
+def _check_validation(config: schema.ConfigDict) -> None:
+    validation = config.validation
+    if not 0.0 <= validation.share < 1.0:
+        raise ValueError(f"config.validation.share={validation.share} must be at least 0 (none) and below 1")
+    if validation.share and validation.episodes:
+        raise ValueError("config.validation.share and config.validation.episodes are both set: choose one")
+    if validation.open_loop_episodes < 0:
+        raise ValueError(
+            f"config.validation.open_loop_episodes={validation.open_loop_episodes} must be at least 0 (no pictures)"
+        )
+    on = bool(validation.share or validation.episodes)
+    if on and config.data.kind == "fake":
+        raise ValueError("config.validation needs episodes, and config.data.kind='fake' has none: set share to 0")
+    if config.keep_best and not on:
+        raise ValueError(
+            f"config.keep_best={config.keep_best} needs a validation: set config.validation.share, e.g. to 0.05"
+        )
+    if config.keep_best and config.save_interval % validation.interval:
+        raise ValueError(
+            f"config.keep_best={config.keep_best} needs every checkpoint validated: config.validation.interval="
+            f"{validation.interval} must divide config.save_interval={config.save_interval}"
+        )
 
 
 def _check_experts(model: schema.ConfigDict) -> None:

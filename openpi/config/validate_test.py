@@ -38,6 +38,11 @@ from openpi.config import load, schema, validate
         ("data.kind", "lerobt", r"config.data.kind='lerobt' is unknown; did you mean 'lerobot'"),
         ("data.rlds.action_space", "joints", r"config.data.rlds.action_space='joints' is unknown"),
         ("data.generator", "x", r"config.data.generator='x'"),
+        ("wandb.mode", "on", r"config.wandb.mode='on' is unknown \(known: off, offline, online\)"),
+        ("validation.interval", 0, r"config.validation.interval=0 must be positive"),
+        ("validation.share", 1.0, r"config.validation.share=1.0 must be at least 0 \(none\) and below 1"),
+        ("validation.open_loop_episodes", -1, r"config.validation.open_loop_episodes=-1 must be at least 0"),
+        ("keep_best", 1, r"config.keep_best=1 needs a validation: set config.validation.share"),
         ("weights.kind", "checkpoint", r"weights.kind='checkpoint' needs config.weights.path"),
         ("weights.kind", "pytorch", r"weights.kind='pytorch' needs config.weights.path"),
     ],
@@ -65,6 +70,23 @@ def test_pi0_fast_has_one_expert():
         validate.validate(config)
     config.model.update(type="pi0_fast", image_size=30)
     with pytest.raises(ValueError, match="does not divide config.model.image_size=30"):
+        validate.validate(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"validation.episodes": (3,)}, "share and config.validation.episodes are both set: choose one"),
+        ({"data.kind": "fake"}, "config.data.kind='fake' has none: set share to 0"),
+        ({"keep_best": 2, "save_interval": 1500}, "interval=1000 must divide config.save_interval=1500"),
+    ],
+)
+def test_a_validation_that_does_not_fit_the_rest(settings, match):
+    config = load.load("experiments/aloha.py")
+    config.update_from_flattened_dict({"validation.share": 0.1, "save_interval": 2000, "keep_best": 2})
+    validate.validate(config)
+    config.update_from_flattened_dict(settings)
+    with pytest.raises(ValueError, match=match):
         validate.validate(config)
 
 
