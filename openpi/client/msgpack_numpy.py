@@ -2,11 +2,15 @@
 
 Array: a map with binary keys, in this order: `__ndarray__`: true, `data`: bin in C order, `dtype`: str such as "<f4", `shape`:
 array of ints. Numpy scalar: `__npgeneric__`: true, `data`: a native value, `dtype`: str. Nothing is ever unpickled.
+Other dialects: `msgpack_dialects`.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -32,11 +36,16 @@ class Limits:
       max_depth: how deep arrays and maps may nest; a numpy array is one level.
       max_items: how many values there may be; a numpy array counts as 8 and its axes.
       max_arrays: how many numpy arrays.
+      max_image_bytes: how large the compressed images of a message may be together, once decompressed.
     """
 
     max_depth: int = 32
     max_items: int = 100_000
     max_arrays: int = 1_000
+    max_image_bytes: int = 64 * 2**20
+
+
+DEFAULT_LIMITS = Limits()
 
 
 def packb(obj: Any) -> bytes:
@@ -49,61 +58,87 @@ def packb(obj: Any) -> bytes:
     return msgpack.packb(obj, default=_pack)
 
 
-def unpackb(data: bytes, *, limits: Limits = Limits()) -> Any:
+def unpackb(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Decodes a message. Its arrays are read-only views of the received bytes.
 
     Raises:
       DecodeError: the bytes are not a message of this dialect, or exceed the limits. Lengths, shapes and dtypes are checked
         before memory is taken for them.
     """
+    return unpack_with(read_entry, data, limits)
+
+
+def unpack_with(read: Callable[[dict], Any], data: bytes, limits: Limits) -> Any:
+    """Decodes a message whose maps `read` turns into what they stand for, arrays for instance; inner maps come first.
+
+    Raises:
+      DecodeError: the bytes are no message, or exceed the limits.
+    """
     num_arrays = 0
 
-    def unpack(obj: dict) -> Any:
+    def hook(entry: dict) -> Any:
         nonlocal num_arrays
-        if b"__ndarray__" in obj:
+        value = read(entry)
+        if isinstance(value, np.ndarray):
             num_arrays += 1
             if num_arrays > limits.max_arrays:
                 raise DecodeError(f"more than {limits.max_arrays} arrays")
-            return _unpack_array(obj)
-        return _unpack_scalar(obj) if b"__npgeneric__" in obj else obj
+        return value
 
     try:
         msgpack_structure.check(data, max_depth=limits.max_depth, max_items=limits.max_items)
-        return msgpack.unpackb(data, object_hook=unpack)
+        return msgpack.unpackb(data, object_hook=hook)
     except DecodeError:
         raise
     except ValueError as error:
         raise DecodeError(f"not a valid msgpack message: {error}") from None
 
 
-def _pack(obj: Any) -> dict:
-    if not isinstance(obj, np.ndarray | np.generic):
-        raise TypeError(f"can not serialize {type(obj).__name__!r} object")
-    if not _DTYPE.fullmatch(obj.dtype.str):
-        raise ValueError(f"dtype {obj.dtype} cannot be sent; send numbers, bool, str, bytes or dates")
-    if isinstance(obj, np.ndarray):
-        return {b"__ndarray__": True, b"data": obj.tobytes(), b"dtype": obj.dtype.str, b"shape": obj.shape}
-    return {b"__npgeneric__": True, b"data": obj.item(), b"dtype": obj.dtype.str}
+def read_entry(entry: dict) -> Any:
+    """The array or scalar that a map of this dialect stands for; any other map as it is."""
+    if b"__ndarray__" in entry:
+        return read_array(entry.get(b"data"), entry.get(b"dtype"), entry.get(b"shape"))
+    return _read_scalar(entry.get(b"data"), entry.get(b"dtype")) if b"__npgeneric__" in entry else entry
 
 
-def _unpack_array(obj: dict) -> np.ndarray:
-    data, shape, dtype = obj.get(b"data"), obj.get(b"shape"), _parse_dtype(obj.get(b"dtype"))
+def read_array(data: Any, dtype: Any, shape: Any) -> np.ndarray:
+    """The array that lies in `data`, as a read-only view; whatever they are, the arguments are checked first.
+
+    Raises:
+      DecodeError: they make no array.
+    """
+    parsed = _parse_dtype(dtype)
     if not isinstance(data, bytes):
         raise DecodeError(f"data of an array must be bytes, got {type(data).__name__}")
     if not isinstance(shape, list) or not all(type(axis) is int and axis >= 0 for axis in shape):
         raise DecodeError("shape of an array must be a list of whole numbers from 0 up")
     if len(shape) > _MAX_AXES:
         raise DecodeError(f"an array has {len(shape)} axes; at most {_MAX_AXES} can be sent")
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise DecodeError(f"an array of shape {shape} and dtype {dtype.str} cannot have {len(data)} bytes")
+    if math.prod(shape) * parsed.itemsize != len(data):
+        raise DecodeError(f"an array of shape {shape} and dtype {parsed.str} cannot have {len(data)} bytes")
     # No bytes at all, but a loop over such an axis would not end.
     if not data and max(shape) > _MAX_EMPTY_AXIS:
         raise DecodeError(f"an empty array of shape {shape} is too large")
-    _check_values(dtype, data)
+    _check_values(parsed, data)
     try:
-        return np.ndarray(shape, dtype, data)
+        return np.ndarray(shape, parsed, data)
     except (ValueError, TypeError) as error:
         raise DecodeError(f"not an array: {error}") from None
+
+
+def check_sendable(obj: Any) -> None:
+    """Raises ValueError for a numpy array or scalar of a dtype that cannot be sent, TypeError for anything but these."""
+    if not isinstance(obj, (np.ndarray, np.generic)):
+        raise TypeError(f"can not serialize {type(obj).__name__!r} object")
+    if not _DTYPE.fullmatch(obj.dtype.str):
+        raise ValueError(f"dtype {obj.dtype} cannot be sent; send numbers, bool, str, bytes or dates")
+
+
+def _pack(obj: Any) -> dict:
+    check_sendable(obj)
+    if isinstance(obj, np.ndarray):
+        return {b"__ndarray__": True, b"data": obj.tobytes(), b"dtype": obj.dtype.str, b"shape": obj.shape}
+    return {b"__npgeneric__": True, b"data": obj.item(), b"dtype": obj.dtype.str}
 
 
 def _check_values(dtype: np.dtype, data: bytes) -> None:
@@ -114,15 +149,15 @@ def _check_values(dtype: np.dtype, data: bytes) -> None:
         raise DecodeError("an array of text has letters beyond Unicode")
 
 
-def _unpack_scalar(obj: dict) -> np.generic:
-    data, dtype = obj.get(b"data"), _parse_dtype(obj.get(b"dtype"))
-    if dtype.kind not in "biuf" or type(data) not in (bool, int, float):
-        raise DecodeError(f"a scalar must be a number or bool, got {type(data).__name__} as {dtype.str}")
+def _read_scalar(data: Any, dtype: Any) -> np.generic:
+    parsed = _parse_dtype(dtype)
+    if parsed.kind not in "biuf" or type(data) not in (bool, int, float):
+        raise DecodeError(f"a scalar must be a number or bool, got {type(data).__name__} as {parsed.str}")
     try:
         with np.errstate(over="ignore"):  # a number beyond a float's range is infinite
-            return dtype.type(data)
+            return parsed.type(data)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DecodeError(f"a scalar is not of its dtype {dtype.str}: {error}") from None
+        raise DecodeError(f"a scalar is not of its dtype {parsed.str}: {error}") from None
 
 
 def _parse_dtype(text: Any) -> np.dtype:
