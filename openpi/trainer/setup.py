@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import traverse_util
@@ -123,7 +124,9 @@ def init_state(parts: Setup, state: state_lib.TrainState, rng: jax.Array, loaded
       rng: of the parameters.
       loaded: those that are not drawn at random; a part of the tree, maybe empty.
     """
-    return jax.jit(parts.initialize, out_shardings=_shardings(state))(rng, loaded)
+    trained, fixed = state_lib.split(loaded, parts.frozen)
+    fixed = jax.tree.map(lambda leaf: np.asarray(leaf, jnp.bfloat16), fixed)  # as the state has them: half the memory
+    return jax.jit(parts.initialize, out_shardings=_shardings(state))(rng, state_lib.join(trained, fixed))
 
 
 def replicate(parts: Setup, value: np.ndarray) -> jax.Array:
