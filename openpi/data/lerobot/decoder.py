@@ -114,9 +114,9 @@ class _OpenVideo:
         self._path = path
         options: list[Any] = [_OPEN_STREAM]  # dicts, whatever PyAV's stub says
         self._container = av.open(str(path), format=_FORMAT, options=_OPEN, stream_options=options)
-        if not self._container.streams.video:
+        if not self._container.streams.video or self._container.streams.video[0].codec_context is None:
             self._container.close()
-            raise ValueError(f"video {path} holds no video stream: fetch or record it again")
+            raise ValueError(f"video {path} holds no video stream of a known codec: fetch or record it again")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "NONE"  # threads add delay to every seek
         self._stream.codec_context.thread_count = 1

@@ -183,7 +183,12 @@ def test_missing_and_broken_files_are_named(path, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.mp4 is missing"):
         decoder.Decoder().frames(tmp_path / "nowhere.mp4", [0.0], SIZE)
     broken = tmp_path / "broken.mp4"
-    for content in (b"", b"not a video at all" * 100, path.read_bytes()[:200]):
+    for content in (
+        b"",
+        b"not a video at all" * 100,
+        path.read_bytes()[:200],
+        path.read_bytes().replace(b"avc1", b"zzzz"),
+    ):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r"broken\.mp4 (cannot be decoded|holds no video stream)"):
             decoder.Decoder().frames(broken, [0.0], SIZE)
