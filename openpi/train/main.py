@@ -28,6 +28,7 @@ from absl import logging as absl_logging
 
 from openpi.config import app, schema
 from openpi.train import dry_run, training
+from openpi.trainer import distributed, distributed_flags
 
 _DRY_RUN = flags.DEFINE_boolean(
     "dry_run",
@@ -47,7 +48,8 @@ def main(config: schema.ConfigDict | None) -> int:
     logging.getLogger("openpi").setLevel(logging.INFO)
     if _DRY_RUN.value:
         return dry_run.dry_run(config, pathlib.Path(_PICTURE.value or f"dry_run_{config.name}.png").absolute())
-    return training.train(config)
+    with distributed.joined(distributed_flags.rendezvous()) as processes:
+        return training.train(config, processes)
 
 
 if __name__ == "__main__":

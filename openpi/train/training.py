@@ -6,21 +6,25 @@ import logging
 import os
 import pathlib
 import time
+from typing import TextIO
 
 import jax
 
-from openpi.checkpoints import layout, manager, run_directory
+from openpi.checkpoints import layout, run_directory
 from openpi.config import schema
 from openpi.data import loader, prefetch
 from openpi.trainer import (
     bad_batch,
     compile_step,
+    distributed,
+    distributed_facts,
     divergence,
     flops,
     initial_weights,
     loop,
     loop_memory,
     metrics_writer,
+    open_run,
     plot,
     progress,
     run_checkpoints,
@@ -33,10 +37,11 @@ from openpi.trainer import (
 _LOGGER = logging.getLogger("openpi")
 
 
-def train(config: schema.ConfigDict) -> int:
+def train(config: schema.ConfigDict, processes: distributed.Processes = distributed.ALONE) -> int:
     """Trains as `config` says, and prints where the result is.
 
-    Whatever can be seen to fail early does, before the run's folder is touched.
+    Whatever can be seen to fail early does, before the run's folder is touched. All `processes` call this; the first of them
+    alone writes logs, metrics and plots.
 
     Returns:
       The exit code: 0, or that of the signal which stopped it.
@@ -44,19 +49,21 @@ def train(config: schema.ConfigDict) -> int:
     Raises:
       FileNotFoundError: the dataset, the statistics or the weights are missing.
       FileExistsError: the run exists, and neither resume nor overwrite is set.
-      ValueError: the configuration, the dataset and the weights don't fit one another.
+      ValueError: the configuration, the dataset and the weights don't fit one another; or the processes differ.
       RuntimeError: training diverged.
       OSError: the last checkpoint could not be written.
     """
+    processes.agree(distributed_facts.of_config(config))
     run_dir = layout.run_dir(config.checkpoint_base_dir, config.name, config.exp_name)
     run_directory.check(run_dir, overwrite=config.overwrite, resume=config.resume)
     checkpoint = run_checkpoints.latest(run_dir) if config.resume else None
     compile_step.keep_programs()
+    processes.agree({"the latest checkpoint": str(checkpoint)} | distributed_facts.of_devices())
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)
     parts = setup.build(config, mesh)
     abstract = setup.abstract_state(parts)
 
-    data = training_data.open_data(config)
+    data = processes.first_alone(functools.partial(training_data.open_data, config))
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(
             loader.create_loader(
@@ -65,10 +72,11 @@ def train(config: schema.ConfigDict) -> int:
                 batch_size=config.batch_size,
                 seed=config.seed,
                 num_threads=config.num_workers,
-                process_index=jax.process_index(),
-                process_count=jax.process_count(),
+                process_index=processes.index,
+                process_count=processes.count,
             )
         )
+        processes.agree(distributed_facts.of_data(rows.get_state(), data.assets))
         train_rng, init_rng = setup.rngs(config.seed)
         loaded = {}
         if checkpoint is not None:
@@ -80,17 +88,10 @@ def train(config: schema.ConfigDict) -> int:
         limited = policy.skip and policy.factor > 0
         step_fn = compile_step.compile_step(parts, abstract, train_rng, batch, limited=limited)
 
-        run, _ = manager.open_run(
-            run_dir,
-            overwrite=config.overwrite,
-            resume=config.resume,
-            keep_latest=config.keep_latest,
-            keep_period=config.keep_period,
-            keep_best=config.keep_best,
-        )
+        run = open_run.open_run(run_dir, config, processes)
         stack.callback(run.close)  # waits for the last save
         batches = stack.enter_context(  # reads ahead from here on, more than the loop runs ahead of the device
-            prefetch.Prefetcher(rows, functools.partial(jax.device_put, device=sharding.data(mesh)), size=4)
+            prefetch.Prefetcher(rows, functools.partial(sharding.put_batch, mesh), size=4)
         )
         memory = loop_memory.NOTHING
         if checkpoint is not None:
@@ -99,16 +100,15 @@ def train(config: schema.ConfigDict) -> int:
         else:
             state = setup.init_state(parts, abstract, init_rng, loaded)
 
-        run_checkpoints.write_config(run_dir, config)
         began, start = time.monotonic(), int(state.step)
         with (
-            stop_signal.StopSignal() as stop,
-            contextlib.closing(metrics_writer.MetricsWriter(run_dir, resume_step=start)) as writer,
+            stop_signal.StopSignal(processes, start) as stop,
+            _writer(run_dir, start, processes) as writer,
         ):
             outcome = loop.train(
                 step_fn,
                 state,
-                train_rng,
+                sharding.put_everywhere(mesh, train_rng),
                 batches,
                 loop.Plan(
                     config.num_train_steps,
@@ -123,13 +123,25 @@ def train(config: schema.ConfigDict) -> int:
                 memory=memory,
                 place_limits=functools.partial(setup.replicate, parts) if limited else None,
                 on_bad=functools.partial(bad_batch.report, run_dir, rows),
+                stream=None if processes.index == 0 else _nowhere(stack),
             )
             run.wait_until_finished()
     if run.failure:
         raise OSError(f"{run.failure}; make room, and the same command with --config.resume goes on from there")
-    plot.write_loss_curve(run_dir)
-    _tell(run_dir, outcome, start, progress.duration(time.monotonic() - began))
+    if processes.index == 0:
+        plot.write_loss_curve(run_dir)
+        _tell(run_dir, outcome, start, progress.duration(time.monotonic() - began))
     return outcome.exit_code
+
+
+def _writer(run_dir: pathlib.Path, start: int, processes: distributed.Processes) -> metrics_writer.MetricsWriter:
+    if processes.index:
+        return metrics_writer.Nowhere()
+    return metrics_writer.MetricsWriter(run_dir, resume_step=start)
+
+
+def _nowhere(stack: contextlib.ExitStack) -> TextIO:
+    return stack.enter_context(pathlib.Path(os.devnull).open("w", encoding="utf-8"))
 
 
 def _tell(run_dir: pathlib.Path, outcome: loop.Outcome, start: int, took: str) -> None:

@@ -91,6 +91,9 @@ class Processes:
         return None
 
 
+ALONE = Processes()
+
+
 class _Joined(Processes):
     """More than one."""
 
@@ -136,7 +139,7 @@ def joined(rendezvous: Rendezvous) -> Iterator[Processes]:
       ValueError: the cluster cannot be found out.
     """
     if rendezvous.alone:
-        yield Processes()
+        yield ALONE
         return
     _initialize(rendezvous)
     index, count = jax_distributed.global_state.process_id, jax_distributed.global_state.num_processes

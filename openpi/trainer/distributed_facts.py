@@ -1,5 +1,6 @@
 """What must be the same in every process of a training, and the line that says what is not."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -7,16 +8,35 @@ import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+
 from openpi.config import json_file, schema
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_dtypes")
 
 
 def of_config(config: schema.ConfigDict) -> dict[str, Any]:
-    """Every field of the configuration, and what programs it is for: name -> value, as JSON can hold it."""
+    """Every field of the configuration, and the versions of what trains it: name -> value, as JSON can hold it."""
     facts = {f"package {name}": importlib.metadata.version(name) for name in _PACKAGES}
     facts |= {"Python": platform.python_version(), "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "")}
     return dict(_leaves("config", json.loads(json_file.dumps(config)))) | facts
+
+
+def of_devices() -> dict[str, Any]:
+    """What this process computes on."""
+    devices = jax.local_devices()
+    return {"devices": f"{len(devices)} x {devices[0].device_kind}"}
+
+
+def of_data(position: Mapping[str, Any], assets: Mapping[str, bytes]) -> dict[str, Any]:
+    """What is trained on.
+
+    Args:
+      position: of the data loader.
+      assets: statistics and codec: file name -> content.
+    """
+    digests = {f"{name} (its SHA-256)": hashlib.sha256(content).hexdigest() for name, content in assets.items()}
+    return dict(_leaves("data", json.loads(json.dumps(position)))) | digests
 
 
 def compare(facts: Mapping[int, Mapping[str, Any]]) -> None:

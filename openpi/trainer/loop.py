@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TextIO
 
 import jax
 import numpy as np
@@ -105,6 +105,7 @@ def train(
     place_limits: Callable[[np.ndarray], jax.Array] | None = None,
     on_bad: Callable[[int, Any, str], str] = lambda step, position, reason: f"step {step}: {reason}",
     validate: Callable[[int, state_lib.TrainState], Validated | None] = lambda step, state: None,
+    stream: TextIO | None = None,
 ) -> Outcome:
     """Runs the steps from `state.step` to the plan's end, or until `stop`.
 
@@ -126,6 +127,7 @@ def train(
       on_bad: called with a step that is not as it should be, the position of the batches after it, and what is wrong; returns
         what to tell.
       validate: called after every step; None where there is nothing to tell.
+      stream: where progress is shown; None for standard error.
 
     Raises:
       RuntimeError: training diverged; such a state is never saved.
@@ -133,7 +135,7 @@ def train(
     start, final = int(state.step), plan.num_train_steps - 1
     step = start - 1
     steps = _Steps(plan.policy, memory, on_bad)
-    with progress.Progress(start, plan.num_train_steps) as shown:
+    with progress.Progress(start, plan.num_train_steps, stream) as shown:
         for step in range(start, plan.num_train_steps):
             limits = steps.detector.limits(step)
             placed = () if place_limits is None else (place_limits(np.asarray(limits, np.float32)),)
@@ -153,7 +155,7 @@ def train(
                 line |= validated.metrics
             if line:
                 writer.write(step, line)
-            stopping = bool(stop.received)
+            stopping = stop.after(step)
             if stopping or step == final or (step % plan.save_interval == 0 and step > 0):
                 score = None if validated is None else validated.score
                 save(Snapshot(step, state, batches.get_state(), steps.memory(), score))

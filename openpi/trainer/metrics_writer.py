@@ -49,6 +49,19 @@ class MetricsWriter:
         self.close()
 
 
+class Nowhere(MetricsWriter):
+    """Takes metrics and keeps none: of several processes one writes."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def read(directory: str | pathlib.Path) -> list[dict[str, float | None]]:
     """The lines of a run's metrics, in order; a half-written last line is left out."""
     path = pathlib.Path(directory) / FILE_NAME
