@@ -233,4 +233,9 @@ def _conversion(values: Any, where: str) -> Conversion:
             raise ValueError(f"{where}.{name}={numbers} must be two different numbers")
         if kind == "linkage" and name != "angle" and min(numbers) <= 0:
             raise ValueError(f"{where}.{name}={numbers} must be positive, in metres")
+    if kind == "linkage" and constants["arm"] <= constants["horn"]:
+        raise ValueError(
+            f"{where}.arm={constants['arm'][0]} must be longer than its horn={constants['horn'][0]}: else an angle has two "
+            "openings"
+        )
     return Conversion(kind, plain_fields.texts(values["dims"], f"{where}.dims"), constants)

@@ -87,6 +87,14 @@ _LINKAGE = {"kind": "linkage", "dims": ["grip"], "position": [0.1, 0.2], "horn":
             _arm(state_conversions=[{**_LINKAGE, "horn": "x"}]),
             r"state_conversions\[0\].horn='x' must be 1 finite number$",
         ),
+        (
+            _arm(state_conversions=[{**_LINKAGE, "arm": 0.1}]),
+            r"state_conversions\[0\].arm=0.1 must be longer than its horn=0.1: else",
+        ),
+        (
+            _arm(state_conversions=[{"dims": ["grip"]}]),
+            r"state_conversions\[0\]=\{'dims': \['grip'\]\} must be a dict with",
+        ),
         (_arm(delta_mask=[True, 1]), r"robot.delta_mask\[1\]=1 must be True or False"),
         (_arm(delta_mask=[True] * 3), "robot.delta_mask has 3 entries, the robot 2 actions and 2 state numbers"),
         (

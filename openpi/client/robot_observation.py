@@ -106,8 +106,6 @@ def _read_part(
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"'{part.key}' must be numbers, got {array.dtype}; send it as a float array")
-    if len(part.names) > 1 and (array.ndim == 0 or array.shape[-1] != len(part.names)):
-        raise _wrong_shape(robot, part, array)
     return array
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,3 +151,17 @@ def test_a_batch_of_states_whose_parts_are_all_single_numbers_has_the_axes_of_it
     batch = {"x": np.arange(5), "y": np.arange(5)[:, None], "actions": np.zeros((5, 4, 1))}
     assert robot_observation.read_state(robot, batch).shape == (5, 2)
     assert robot_observation.read_state(robot, {"x": 1, "y": np.array([2])}).tolist() == [1, 2]
+
+
+def test_a_part_of_two_numbers_tells_the_axes_of_a_batch():
+    description = dataclasses.replace(
+        _robot(), state=(robot_description.StatePart("xy", ("x", "y")), _robot().state[1])
+    )
+    batch = {"xy": np.arange(10.0).reshape(5, 2), "grip": np.arange(5.0)}
+    np.testing.assert_array_equal(robot_observation.read_state(description, batch)[:, 2], np.arange(5.0))
+
+
+def test_of_cameras_that_may_all_be_missing_one_must_be_there():
+    cameras = tuple(dataclasses.replace(camera, missing="masked") for camera in _robot().cameras)
+    with pytest.raises(ValueError, match="no camera in the observation; a robot 'arm' has: view/front, view/wrist"):
+        robot_observation.read_images(dataclasses.replace(_robot(), cameras=cameras), {"view": {}})

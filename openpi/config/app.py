@@ -13,19 +13,27 @@ from absl import flags
 from ml_collections import config_flags
 
 from openpi.cli import program
-from openpi.config import load, table, validate
+from openpi.config import listing, load, table, validate
 
 flags.disclaim_key_flags()  # --help lists the flags below under the program that asked for them
 _config_flag: flags.FlagHolder | None = None
+_question = ""
 
 
-def define_config() -> None:
-    """Defines `--config`, `--config.FIELD=VALUE` and `--config_name` for the calling program."""
-    global _config_flag  # absl flags are process-wide by nature; only this module and a binary's main know them
+def define_config(*, question: str = "") -> None:
+    """Defines `--config`, `--config.FIELD=VALUE`, `--config_name` and `--list_configs` for the calling program.
+
+    Args:
+      question: what a command line without a configuration leaves open ("what to train?"): it is refused then, and `main`
+        never gets None.
+    """
+    global _config_flag, _question  # absl flags are process-wide by nature; only this module and a binary's main know them
+    _question = question
     _config_flag = config_flags.DEFINE_config_file(
         "config", None, "Configuration: FILE.py[:VARIANT]; change a field with --config.FIELD=VALUE."
     )
     flags.DEFINE_string("config_name", None, "Configuration by its released name, e.g. pi0_aloha_sim.")
+    flags.DEFINE_flag(listing.ListFlag())
 
 
 def run(main: Callable) -> None:
@@ -40,6 +48,8 @@ def _call(main: Callable) -> int | None:
 def _validate() -> None:
     if _config_flag is not None and _config_flag.value is not None:
         validate.validate(_config_flag.value)
+    elif _question:
+        raise ValueError(f"{_question} give --config=experiments/aloha.py, or --config_name=NAME")
 
 
 def _with_config_path(argv: list[str]) -> list[str]:

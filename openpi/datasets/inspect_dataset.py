@@ -37,7 +37,9 @@ _VIDEOS = flags.DEFINE_bool("check_videos", True, "Decode the last frame of ever
 def main(arguments: list[str]) -> int:
     """Reads, prints, draws, and returns the exit code."""
     if bool(arguments) == bool(_CONFIG.value):
-        raise ValueError("give either DATASET or --config" if arguments else "give DATASET, or --config=FILE.py")
+        asked = "give either DATASET or --config" if arguments else "give DATASET, or --config=FILE.py"
+        print(f"inspect: error: {asked}; see --help", file=sys.stderr)
+        return program.USAGE_ERROR
     root = find.by_config(_CONFIG.value) if _CONFIG.value else find.by_name(arguments[0], revision=_REVISION.value)
     dataset = reader.LeRobotDataset(root, skip_bad_episodes=True, check_videos=_VIDEOS.value)
     places = _places(dataset)  # fails before the work, not after it

@@ -161,9 +161,9 @@ def test_named_otherwise(recorded, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 1, "give DATASET, or --config=FILE.py"),
+        ([], 2, "give DATASET, or --config=FILE.py"),
         (["a", "b"], 2, "give one DATASET, not 2"),
-        (["a", "--config=experiments/aloha.py"], 1, "give either DATASET or --config"),
+        (["a", "--config=experiments/aloha.py"], 2, "give either DATASET or --config"),
         (["/nowhere"], 1, "/nowhere is no folder, and no dataset in "),
         (["nothing"], 1, "the Hub's are named OWNER/NAME"),
         (["lab/cubes"], 1, "'lab/cubes': hf://datasets/lab/cubes@main/meta is needed and this is offline"),

@@ -23,10 +23,8 @@ _PNG = flags.DEFINE_string("png", "norm_stats.png", "File for the histograms; no
 _STRICT = flags.DEFINE_bool("strict", False, "Exit with 1 if anything is flagged.")
 
 
-def main(config: schema.ConfigDict | None) -> int:
+def main(config: schema.ConfigDict) -> int:
     """Measures, prints, draws, and returns the exit code."""
-    if config is None:
-        raise ValueError("the data of which configuration? give --config=experiments/aloha.py or --config_name=NAME")
     other = None
     if _COMPARE.value:
         path, other = reference.load(_COMPARE.value, build_transforms.asset_id(config))
@@ -42,5 +40,5 @@ def main(config: schema.ConfigDict | None) -> int:
 
 
 if __name__ == "__main__":
-    app.define_config()
+    app.define_config(question="the data of which configuration?")
     app.run(main)

@@ -28,10 +28,8 @@ _PUBLISHED = flags.DEFINE_bool(
 )
 
 
-def main(config: schema.ConfigDict | None) -> None:
+def main(config: schema.ConfigDict) -> None:
     """Computes, prints and writes."""
-    if config is None:
-        raise ValueError("statistics of which configuration? give --config=experiments/aloha.py or --config_name=NAME")
     if config.data.kind == "fake":
         raise ValueError("config.data.kind is 'fake': random data is not normalized and has no statistics")
     if "://" in config.data.assets_dir:
@@ -57,5 +55,5 @@ def main(config: schema.ConfigDict | None) -> None:
 
 
 if __name__ == "__main__":
-    app.define_config()
+    app.define_config(question="statistics of which configuration?")
     app.run(main)

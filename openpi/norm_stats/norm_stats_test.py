@@ -94,7 +94,6 @@ def test_as_published(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "statistics of which configuration? give --config=experiments/aloha.py"),
         (reach("/nowhere"), "no LeRobot dataset at /nowhere"),
         (
             reach("{dataset}", "--config.data.asset_id=", "--config.data.repo_id=", "--config.data.root=."),
@@ -113,6 +112,11 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(dataset, tmp_path, argum
     lines = [line for line in error.splitlines() if line.startswith("norm_stats: error: ")]
     assert len(lines) == 1 and message in lines[0] and "Traceback" not in error, error
     assert not (tmp_path / "assets").exists()
+
+
+def test_a_configuration_is_needed(tmp_path):
+    code, _, error = run(cwd=tmp_path)
+    assert code == 2 and "statistics of which configuration? give --config=experiments/aloha.py" in error
 
 
 def test_help_explains(tmp_path):

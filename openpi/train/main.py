@@ -7,6 +7,10 @@ of the configuration are changed on the command line:
 
     ... --config.exp_name=second --config.num_train_steps=2000 --config.optimizer.weight_decay=1e-4
 
+    ... --list_configs
+
+lists the released configurations; experiments/template.py is the beginning of your own.
+
 The run's folder, <checkpoint_base_dir>/<name>/<exp_name>, holds the checkpoints (<step>/), metrics.jsonl, TensorBoard events,
 config.json and loss.png. If it exists already nothing happens to it unless you say --config.resume (go on; the result is that
 of a run without a break) or --config.overwrite (delete it and start anew). Ctrl-C finishes the step, saves and ends; a second
@@ -40,10 +44,8 @@ _PICTURE = flags.DEFINE_string(
 )
 
 
-def main(config: schema.ConfigDict | None) -> int:
+def main(config: schema.ConfigDict) -> int:
     """Trains as `config` says; returns the exit code."""
-    if config is None:
-        raise ValueError("what to train? give --config=experiments/aloha.py, or --config_name=NAME")
     absl_logging.set_verbosity(absl_logging.WARNING)  # jax and orbax tell much at INFO
     logging.getLogger("openpi").setLevel(logging.INFO)
     if _DRY_RUN.value:
@@ -53,5 +55,5 @@ def main(config: schema.ConfigDict | None) -> int:
 
 
 if __name__ == "__main__":
-    app.define_config()
+    app.define_config(question="what to train?")
     app.run(main)

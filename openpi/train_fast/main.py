@@ -35,10 +35,8 @@ _MAX_CHUNKS = flags.DEFINE_integer(
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the codec that is in the folder.")
 
 
-def main(config: schema.ConfigDict | None) -> None:
+def main(config: schema.ConfigDict) -> None:
     """Reads, trains, measures and writes."""
-    if config is None:
-        raise ValueError("a codec for which configuration? give --config=experiments/aloha.py or --config_name=NAME")
     if not _OUTPUT.value:
         raise ValueError("where to? give --output=FOLDER")
     output = pathlib.Path(_OUTPUT.value).expanduser().absolute()
@@ -62,5 +60,5 @@ def main(config: schema.ConfigDict | None) -> None:
 
 
 if __name__ == "__main__":
-    app.define_config()
+    app.define_config(question="a codec for which configuration?")
     app.run(main)

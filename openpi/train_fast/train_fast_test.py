@@ -62,7 +62,7 @@ def test_trains_prints_and_writes_and_overwrites_on_demand(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--output=x",), 1, "for which configuration? give --config=experiments/aloha.py"),
+        (("--output=x",), 2, "for which configuration? give --config=experiments/aloha.py"),
         (tiny("{dataset}"), 1, "where to? give --output=FOLDER"),
         (tiny("/nowhere", "--output=x"), 1, "no LeRobot dataset at /nowhere"),
         (tiny("{dataset}", "--output=x", "--config.data.compute_norm_stats=False"), 1, "run //openpi/norm_stats"),

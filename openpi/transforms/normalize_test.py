@@ -53,8 +53,17 @@ def test_no_statistics_change_nothing(transform, stats):
 
 @pytest.mark.parametrize("transform", [normalize.Normalize, normalize.Unnormalize])
 def test_quantiles_must_be_there_at_construction(transform):
-    with pytest.raises(ValueError, match="'state' have no quantiles"):
-        transform({"state": NormStats(mean=np.zeros(2), std=np.ones(2))}, use_quantiles=True)
+    for some in ({}, {"q01": np.zeros(2)}, {"q99": np.ones(2)}):
+        with pytest.raises(ValueError, match="'state' have no quantiles"):
+            transform({"state": NormStats(mean=np.zeros(2), std=np.ones(2), **some)}, use_quantiles=True)
+
+
+def test_a_key_without_data_is_left_alone_unless_strict():
+    stats = {key: NormStats(mean=np.ones(1), std=np.ones(1)) for key in ("state", "actions")}
+    assert list(normalize.Normalize(stats)({"state": np.ones(1)})) == ["state"]
+    for subject in (normalize.Normalize(stats, strict=True), normalize.Unnormalize(stats)):
+        with pytest.raises(ValueError, match="key 'actions' is not in the sample"):
+            subject({"state": np.ones(1)})
 
 
 @pytest.mark.parametrize(("transform", "width"), [(normalize.Normalize, 3), (normalize.Unnormalize, 1)])

@@ -14,6 +14,12 @@ def test_golden(case):
     golden_cases.run(case, lambda: padding.PadStatesAndActions(**case.args))
 
 
+def test_what_is_wide_enough_is_the_same_array():
+    x = np.ones((2, 3))
+    assert padding.pad_to_dim(x, 3) is padding.pad_to_dim(x, 2) is x
+    np.testing.assert_array_equal(padding.pad_to_dim(x, 4, value=7.0)[:, 3], [7.0, 7.0])
+
+
 def test_pad_to_dim_golden():
     arrays = np.load(_DIRECTORY / "arrays.npz")
     for case in json.loads((_DIRECTORY / "helpers.json").read_text())["pad_to_dim"]:

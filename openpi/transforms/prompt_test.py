@@ -54,3 +54,10 @@ def test_tokenize_names_what_is_missing(sample, message):
     tokenizer = paligemma.PaligemmaTokenizer("small", vocab_size=2000)
     with pytest.raises(ValueError, match=message):
         prompt.TokenizePrompt(tokenizer, discrete_state_input=True)(sample)
+
+
+def test_the_state_is_no_part_of_the_prompt_unless_asked_for():
+    tokenizer = paligemma.PaligemmaTokenizer("small", max_len=20, vocab_size=2000)
+    expected, _ = tokenizer.tokenize("reach")
+    sample = prompt.TokenizePrompt(tokenizer)({"prompt": "reach", "state": np.zeros(2)})
+    np.testing.assert_array_equal(sample["tokenized_prompt"], expected)

@@ -32,7 +32,7 @@ def test_slashes_in_keys_become_levels_and_empty_dicts_vanish():
     assert tree_paths.unflatten_dict(flat) == {"a": {"b": 1}}
 
 
-@pytest.mark.parametrize("flat", [{"a": 1, "a/b": 2}, {"a/b": 2, "a": 1}])
+@pytest.mark.parametrize("flat", [{"a": 1, "a/b": 2}, {"a/b": 2, "a": 1}, {"a/b/c": 2, "a": 1}])
 def test_a_leaf_cannot_be_a_level(flat):
     with pytest.raises(ValueError, match="key 'a'"):
         tree_paths.unflatten_dict(flat)
