@@ -119,8 +119,15 @@ def test_the_command_line(home):
     assert_one_line(train(home), ["--config=experiments/aloha.py"])
     code, out, _ = train(home, "--help")
     assert code == 0
-    for text in ("Trains a policy", "--config.resume", "--config.overwrite", "loss.png", "--dry_run"):
+    for text in ("--list_configs", "Trains a policy", "--config.resume", "--config.overwrite", "loss.png", "--dry_run"):
         assert text in out
+
+
+def test_lists_the_released_configurations(home):
+    code, out, err = train(home, "--list_configs")
+    assert code == 0, err
+    for name in ("pi0_aloha_sim", "pi05_libero", "paligemma_vq_droid", "debug_restore"):
+        assert sum(line.strip().startswith(f"{name} ") for line in out.splitlines()) == 1
 
 
 def test_ctrl_c_saves(home):
