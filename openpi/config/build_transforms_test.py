@@ -185,6 +185,14 @@ def test_statistics_take_tables_as_they_take_rows(name):
         np.testing.assert_allclose(trained["actions"], tables["actions"][0])
 
 
+def test_statistics_of_a_state_that_is_repacked_level_by_level():
+    config = load.load("experiments/libero.py:pi0_libero").copy_and_resolve_references()
+    with config.unlocked():
+        config.data.repack = {"observation": {"state": "s", "image": "i"}, "actions": "a"}
+    numbers = build_transforms.statistics(config)({"s": np.arange(8.0), "a": np.zeros((2, 7))})
+    np.testing.assert_array_equal(numbers["state"], np.arange(8.0))
+
+
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("OPENPI_OFFLINE", "1")

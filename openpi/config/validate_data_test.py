@@ -16,6 +16,7 @@ def _reach():
         ("model.action_dim", 13, r"config.model.action_dim=13 is less than the 14 actions of config.data.robot"),
         ("data.min_std", -0.1, r"config.data.min_std=-0.1 must be a number, 0 \(off\) or more"),
         ("data.min_std", float("nan"), r"config.data.min_std=nan must be"),
+        ("data.min_std", float("inf"), r"config.data.min_std=inf must be"),
         ("data.action_sequence_keys", (), r"actions of 'action', which must be read as chunks: add it to .*_keys=\(\)"),
         ("data.action_sequence_keys", ("a",), r"actions of 'action', which must .*_sequence_keys=\('a',\)"),
         ("model.image_keys", ("base_1_rgb",), r"image_keys names 'base_1_rgb', which .*; it makes: base_0_rgb, left"),
@@ -69,6 +70,16 @@ def test_cameras_that_the_robot_may_lack_or_ignores_may_be_made():
     with config.unlocked():
         config.data.repack.images.update(cam_left_wrist="left", cam_low="low")
     validate_data.validate(config)
+
+
+def test_a_state_that_the_model_cannot_hold_is_told():
+    config = load.load("experiments/libero.py:pi0_libero").copy_and_resolve_references()
+    config.model.action_dim = 7
+    with pytest.raises(
+        ValueError, match=r"action_dim=7 is less than the 8 state numbers of config.data.robot \(libero\)"
+    ):
+        validate_data.validate(config)
+    validate_data.validate(load.load("experiments/libero.py:pi0_fast_libero"))  # reads the same state as text
 
 
 def test_pi0_fast_pads_no_actions():
@@ -150,11 +161,14 @@ def test_shares_of_rlds_datasets_sum_to_one():
     [
         ({"cache_max_gib": 0.0}, "config.data.cache_max_gib=0.0 must be positive"),
         ({"cache_max_gib": float("nan")}, "config.data.cache_max_gib=nan must be positive"),
+        ({"cache_max_gib": float("inf")}, "config.data.cache_max_gib=inf must be positive"),
         ({"kind": "fake", "cache": "frames"}, "config.data.cache='frames' is for LeRobot datasets: set it to 'none'"),
         ({"mixture": ({"weight": 1.0},)}, r"config.data.mixture\[0\] must have 'weight' and 'repo_id' or 'root'"),
         ({"mixture": ("mine",)}, r"config.data.mixture\[0\] must have 'weight'"),
         ({"mixture": ({"repo_id": "a", "wieght": 1.0},)}, r"config.data.mixture\[0\] must have 'weight'"),
         ({"mixture": ({"repo_id": "a", "weight": 1.0}, {"root": "b"})}, r"mixture\[1\] has the weight None"),
+        ({"mixture": ({"repo_id": "a", "weight": 0.0},)}, r"mixture\[0\] has the weight 0.0, and it must be a pos"),
+        ({"mixture": ({"repo_id": "a", "weight": float("inf")},)}, r"mixture\[0\] has the weight inf"),
         ({"mixture": ({"repo_id": "a", "weight": -1.0},)}, r"mixture\[0\] has the weight -1.0, and it must be a pos"),
     ],
 )

@@ -44,6 +44,11 @@ def find_or_train(config: schema.ConfigDict, dataset: dataset_lib.Recorded, stat
     folder = pathlib.Path(config.assets_base_dir).expanduser().absolute() / config.name / layout.ACTION_CODEC
     if not folder.exists() and config.data.compute_norm_stats:
         _train(config, dataset, stats, folder)
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"no action codec at {folder}: have training make it of the dataset with --config.data.compute_norm_stats=True, or "
+            "with //openpi/tokenizers:train_fast, whose folder config.tokenizer.codec names"
+        )
     codec, model = fast_codec_files.load(folder), config.model
     size = (codec.time_horizon, codec.action_dim)
     if size != (model.action_horizon, model.action_dim):
