@@ -58,3 +58,10 @@ def test_parts_weigh_as_said():
 def test_impossible_mixtures(weights, message):
     with pytest.raises(ValueError, match=message):
         exact_stats.measure(lambda: iter([(0, {"state": np.ones((3, 1))})]), weights)
+
+
+def test_quantiles_are_of_one_in_a_hundred_to_the_sample():
+    values = np.arange(1010.0)[:, None]
+    found = exact_stats.measure(lambda: iter([(0, {"state": values})]))["state"]
+    # 11 of 1010 samples are the first more than 1 %, and 1000 are the first of at least 99 %.
+    assert (found.q01[0], found.q99[0]) == (10.0, 999.0)
