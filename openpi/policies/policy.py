@@ -1,27 +1,42 @@
 """A model behind its transforms: an observation goes in, an action chunk comes out, both in the robot's units."""
 
+import dataclasses
 import functools
 import time
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from openpi.client import base_policy
 from openpi.models import model as model_lib
 from openpi.models import observation as observation_lib
-from openpi.policies import request_options
+from openpi.policies import batch_policy, model_input, request_options
 from openpi.transforms import transform
 
-# Model inputs of one sample: key → (shape, dtype), images apart.
-_Spec = dict[str, tuple[tuple[int, ...], type]]
+MAX_BATCH_SIZE = 8
+# A batch twice as large must take at most this many times as long: less is not worth that a request waits for others.
+_WORTH_IT = 1.6
 
 
-class Policy(base_policy.BasePolicy):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Request:
+    """An observation that the model can take: its input, unbatched, the state for the way back, and how to sample."""
+
+    sample: dict[str, Any]
+    state: np.ndarray
+    sampling: request_options.RequestOptions  # the policy's own filled in
+
+
+class Policy(batch_policy.BatchPolicy):
     """Infers action chunks with one model. Not thread-safe: it holds the random state, which moves with every call.
 
-    The road: input transform → batch of one → sampler → output transform; the transforms are those of training.
+    The road: input transform → batch → sampler → output transform; the transforms are those of training.
+
+    Each request splits a key of its own off the random state, in the order of the requests, whether they come one by one
+    or as a batch; one that is refused splits none. A lone client so gets the sequence that the published policy gives.
     """
 
     def __init__(
@@ -60,14 +75,7 @@ class Policy(base_policy.BasePolicy):
         self._metadata = dict(metadata or {})
         self._defaults = sampling
         self._max_decoding_steps = max_decoding_steps
-        height, width = model_config.image_resolution
-        self._image_shape = (height, width, 3)
-        tokens = (model_config.max_token_len,)
-        self._spec: _Spec = {"tokenized_prompt": (tokens, np.int32), "tokenized_prompt_mask": (tokens, np.bool_)}
-        if model_lib.is_autoregressive(model_config):
-            self._spec["token_ar_mask"] = (tokens, np.int32)
-        else:
-            self._spec["state"] = ((model_config.action_dim,), np.float32)
+        self._spec = model_input.spec_of(model_config)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -89,51 +97,129 @@ class Policy(base_policy.BasePolicy):
           ValueError: the observation or its options are not what the robot or the model takes.
           RuntimeError: the model's actions are not finite: its parameters are broken.
         """
-        obs, options = request_options.take(obs)
-        sampling = self._sampling(options, options.noise if noise is None else noise)
-        data = self._input_transform(dict(obs))
-        state = _state(data)
-        model_input = self._batch(data)
-        start = time.perf_counter()
-        self._rng, actions = sample(self._config, self._params, self._rng, model_input, sampling)
-        actions = np.asarray(actions)[0]  # Blocks until the device is done.
-        infer_ms = (time.perf_counter() - start) * 1000
-        if not np.isfinite(actions).all():
-            raise RuntimeError("the model's actions are not finite: its parameters are broken; use another checkpoint")
-        outputs = self._output_transform({"state": state, "actions": actions})
-        return {**outputs, "policy_timing": {"infer_ms": infer_ms}}
+        (result,) = self._run([self._prepare(obs, noise)])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def warmup(self) -> None:
-        """Compiles the sampler, so that no client waits for it. The random state stays as it is."""
-        zeros: dict[str, Any] = {key: np.zeros((1, *shape), dtype) for key, (shape, dtype) in self._spec.items()}
-        zeros["image"] = {key: np.zeros((1, *self._image_shape), np.uint8) for key in self._config.image_keys}
-        zeros["image_mask"] = {key: np.ones(1, np.bool_) for key in self._config.image_keys}
-        sampling = self._sampling(request_options.RequestOptions(), None)
-        jax.block_until_ready(sample(self._config, self._params, self._rng, zeros, sampling))
+    def group(self, obs: dict) -> Hashable | None:
+        """Requests for as many denoising steps run together; tokens only if none are drawn (temperature 0)."""
+        try:
+            sampling = self._sampling(request_options.take(obs)[1], None)
+        except ValueError:
+            return None
+        if model_lib.is_autoregressive(self._config):
+            return None if sampling.temperature else "likeliest tokens"
+        return sampling.num_steps
+
+    def infer_batch(self, observations: Sequence[dict]) -> list[dict | Exception]:
+        """Returns for each observation what `infer` would return or raise, up to rounding, from one run of the model.
+
+        Args:
+          observations: of one `group`, which is not None if there are several. `policy_timing` is that of the run.
+        """
+        prepared: list[_Request | Exception] = []
+        for obs in observations:
+            try:
+                prepared.append(self._prepare(obs, None))
+            except Exception as error:  # noqa: BLE001 (that request's answer)
+                prepared.append(error)
+        requests = [each for each in prepared if isinstance(each, _Request)]
+        if len({(each.sampling.num_steps, each.sampling.temperature) for each in requests}) > 1:
+            raise ValueError("these observations sample differently; give infer_batch those of one group only")
+        results = iter(self._run(requests) if requests else [])
+        return [next(results) if isinstance(each, _Request) else each for each in prepared]
+
+    def warmup(self, max_batch_size: int | None = 1) -> int:
+        """Compiles the sampler for batches of 1, 2, 4, ..., so that no client waits. The random state stays as it is.
+
+        Args:
+          max_batch_size: the largest batch; None tries how far batches gain on this device, up to 8.
+
+        Returns:
+          The largest batch that is worth it: `max_batch_size` if given.
+        """
+        size, before = 1, self._warm(1, timed=max_batch_size is None)
+        while size < (max_batch_size or MAX_BATCH_SIZE):
+            took = self._warm(2 * size, timed=max_batch_size is None)
+            if max_batch_size is None and took > _WORTH_IT * before:
+                break
+            size, before = 2 * size, took
+        return max_batch_size or size
+
+    def _prepare(self, obs: dict, noise: np.ndarray | None) -> _Request:
+        obs, options = request_options.take(obs)
+        sampling = self._sampling(options, noise)
+        data = self._input_transform(dict(obs))
+        return _Request(sample=model_input.check(self._spec, data), state=model_input.state_of(data), sampling=sampling)
+
+    def _run(self, requests: Sequence[_Request]) -> list[dict | Exception]:
+        """Runs the model once, for requests that sample alike."""
+        size = _bucket(len(requests))
+        batch = model_input.batch([request.sample for request in requests], size)
+        start = time.perf_counter()
+        sampling = self._batch_sampling([request.sampling for request in requests], size)
+        self._rng, rows = sample(self._config, self._params, self._rng, batch, sampling, np.int32(len(requests)))
+        actions = np.asarray(rows)  # Blocks until the device is done.
+        timing = {"infer_ms": (time.perf_counter() - start) * 1000}
+        return [self._result(request, row, dict(timing)) for request, row in zip(requests, actions, strict=False)]
+
+    def _result(self, request: _Request, actions: np.ndarray, timing: dict[str, float]) -> dict | Exception:
+        """Takes one row of the model's actions back to the robot's units."""
+        if not np.isfinite(actions).all():
+            return RuntimeError("the model's actions are not finite: its parameters are broken; use another checkpoint")
+        try:
+            outputs = self._output_transform({"state": request.state, "actions": actions})
+        except Exception as error:  # noqa: BLE001 (that request's answer)
+            return error
+        return {**outputs, "policy_timing": timing}
 
     def _sampling(
         self, options: request_options.RequestOptions, noise: np.ndarray | None
-    ) -> model_lib.FlowSampling | model_lib.TokenSampling:
-        """How to sample one call: its options, or the policy's own; arrays of fixed shape and dtype."""
+    ) -> request_options.RequestOptions:
+        """How to sample one call: its options, or the policy's own."""
+        noise = options.noise if noise is None else noise
         if model_lib.is_autoregressive(self._config):
             if options.num_steps is not None or noise is not None:
                 raise ValueError("pi0_fast draws tokens: it takes a temperature, but neither num_steps nor noise")
-            temperature = self._defaults.temperature if options.temperature is None else options.temperature
-            return model_lib.TokenSampling(np.float32(temperature), self._max_decoding_steps)
-        if options.temperature is not None:
+        elif options.temperature is not None:
             raise ValueError(f"{self._config.model_type} draws no tokens: it takes num_steps and noise, no temperature")
-        num_steps = self._defaults.num_steps if options.num_steps is None else options.num_steps
-        shape = (self._config.action_horizon, self._config.action_dim)
-        given = np.zeros((1, *shape), np.float32) if noise is None else _batched_noise(noise, shape)
-        return model_lib.FlowSampling(np.int32(num_steps), given, np.bool_(noise is not None))
+        return request_options.RequestOptions(
+            num_steps=self._defaults.num_steps if options.num_steps is None else options.num_steps,
+            temperature=self._defaults.temperature if options.temperature is None else options.temperature,
+            noise=None if noise is None else model_input.check_noise(noise, self._action_shape),
+        )
 
-    def _batch(self, data: dict) -> dict:
-        """Returns the model's inputs as a batch of one, checked: one shape and dtype a key, so that jit compiles once."""
-        batch: dict[str, Any] = {key: _leaf(data, key, shape, dtype) for key, (shape, dtype) in self._spec.items()}
-        images, masks = data.get("image", {}), data.get("image_mask", {})
-        batch["image"] = {key: _leaf(images, key, self._image_shape, np.uint8) for key in self._config.image_keys}
-        batch["image_mask"] = {key: _leaf(masks, key, (), np.bool_) for key in self._config.image_keys}
-        return batch
+    @property
+    def _action_shape(self) -> tuple[int, int]:
+        return self._config.action_horizon, self._config.action_dim
+
+    def _batch_sampling(
+        self, each: Sequence[request_options.RequestOptions], size: int
+    ) -> model_lib.FlowSampling | model_lib.TokenSampling:
+        """The options of a batch, in arrays of a fixed shape and dtype."""
+        if model_lib.is_autoregressive(self._config):
+            return model_lib.TokenSampling(np.float32(each[0].temperature), self._max_decoding_steps)
+        noise = np.zeros((size, *self._action_shape), np.float32)
+        given = np.zeros((size, 1, 1), np.bool_)
+        for row, options in enumerate(each):
+            if options.noise is not None:
+                noise[row], given[row] = options.noise, True
+        return model_lib.FlowSampling(np.int32(each[0].num_steps), noise, given)
+
+    def _warm(self, size: int, *, timed: bool) -> float:
+        """Compiles for batches of `size`, and returns the seconds that one takes; 0 unless `timed`."""
+        batch = model_input.batch([model_input.zeros(self._spec)], size)
+        batch["image_mask"] = jax.tree.map(np.ones_like, batch["image_mask"])
+        sampling = self._batch_sampling([self._defaults], size)
+        call = functools.partial(sample, self._config, self._params, self._rng, batch, sampling, np.int32(1))
+        jax.block_until_ready(call())
+        seconds = []
+        for _ in range(3 if timed else 0):
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds.append(time.perf_counter() - start)
+        return min(seconds, default=0.0)
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -141,53 +227,41 @@ def sample(
     config: model_lib.Config,
     params: dict[str, Any],
     rng: Array,
-    model_input: dict,
+    inputs: dict,
     sampling: model_lib.FlowSampling | model_lib.TokenSampling,
+    count: Int[np.ndarray, ""] | int = 1,
 ) -> tuple[Array, Float[Array, "B H A"] | Int[Array, "B T"]]:
     """Samples actions (or action tokens) for a batch of model inputs; compiled once for all policies of the same sizes.
 
+    Args:
+      config: the model.
+      params: its parameters.
+      rng: split once for each request, one after the other.
+      inputs: of the model.
+      sampling: for all rows; `noise_given` may say for each row ([B, 1, 1]) whether its noise counts. Tokens are drawn with
+        the first request's key.
+      count: the requests; the rows behind them only fill the batch.
+
     Returns:
-      The key to use next, and the actions, whose key was split off `rng`.
+      The key to use next, and the actions, each row as its request would get them alone (tokens: at temperature 0).
     """
-    rng, sample_rng = jax.random.split(rng)
-    if "state" not in model_input:  # pi0-FAST reads the state in its prompt
-        batch = model_input["tokenized_prompt"].shape[0]
-        model_input = {**model_input, "state": np.zeros((batch, 0), np.float32)}
-    observation = observation_lib.Observation.from_dict(model_input)
-    return rng, model_lib.sample(config, params, sample_rng, observation, sampling)
+
+    def split(rng, _):
+        rng, key = jax.random.split(rng)
+        return rng, (rng, key)
+
+    _, (rngs, keys) = jax.lax.scan(split, rng, length=inputs["tokenized_prompt"].shape[0])
+    if "state" not in inputs:  # pi0-FAST reads the state in its prompt
+        inputs = {**inputs, "state": np.zeros((len(keys), 0), np.float32)}
+    if isinstance(sampling, model_lib.FlowSampling):
+        shape = (1, *sampling.noise.shape[1:])
+        drawn = jax.vmap(lambda key: jax.random.normal(key, shape)[0])(keys)
+        noise = jnp.where(sampling.noise_given, sampling.noise, drawn)
+        sampling = model_lib.FlowSampling(sampling.num_steps, noise, np.bool_(True))
+    observation = observation_lib.Observation.from_dict(inputs)
+    return rngs[count - 1], model_lib.sample(config, params, keys[0], observation, sampling)
 
 
-def _state(data: dict) -> np.ndarray:
-    """Returns the state as float32, as the model sees it."""
-    if "state" not in data:
-        raise ValueError(f"the transforms made no 'state' of this observation; they made {sorted(data)}")
-    state = np.asarray(data["state"], np.float32)
-    if not np.isfinite(state).all():
-        where = np.flatnonzero(~np.isfinite(state)).tolist()
-        raise ValueError(f"'state' is not finite at positions {where}; send the robot's joint positions as numbers")
-    return state
-
-
-def _batched_noise(noise: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns noise as float32 [1, H, A]."""
-    noise = np.asarray(noise)
-    if noise.shape not in (shape, (1, *shape)) or not np.issubdtype(noise.dtype, np.number):
-        raise ValueError(f"noise is {noise.dtype} {list(noise.shape)}; the model's actions are numbers {list(shape)}")
-    noise = noise.astype(np.float32).reshape(1, *shape)
-    if not np.isfinite(noise).all():
-        raise ValueError("noise is not finite; send numbers, about normally distributed")
-    return noise
-
-
-def _leaf(data: dict, key: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Returns `data[key]` as [1, *shape] of `dtype`."""
-    if key not in data:
-        raise ValueError(
-            f"the transforms made no '{key}' of this observation, which the model needs; they made {sorted(data)}"
-        )
-    value = np.asarray(data[key])
-    if value.shape != shape or not np.can_cast(value.dtype, dtype, casting="same_kind"):
-        raise ValueError(
-            f"'{key}' reaches the model as {value.dtype} {list(value.shape)}; it takes {np.dtype(dtype)} {list(shape)}"
-        )
-    return value.astype(dtype)[None]
+def _bucket(count: int) -> int:
+    """The size that a batch of `count` is filled up to, so that few sizes are compiled: 1, 2, 4, 8, ..."""
+    return 1 << (count - 1).bit_length()

@@ -109,6 +109,19 @@ def test_observations_become_the_published_actions(name, codec):
     assert policy.metadata == {"reset_pose": (0, -1.5), "robot": config.data.robot.to_dict()}
 
 
+def test_tokens_of_a_batch_are_those_of_its_requests(codec):
+    config, asked, _ = _CASES["pi0_fast_droid"]
+    policy = create.create_policy(config, TESTDATA / "pi0_fast_droid/checkpoint", params_dtype="bfloat16")
+    observations = [
+        {**_golden("pi0_fast_droid")["obs"], "prompt": prompt} for prompt in (asked["prompt"], "close it", "go")
+    ]
+    assert len({policy.group(obs) for obs in observations}) == 1
+    assert policy.group({**observations[0], "openpi": {"temperature": 0.5}}) is None
+    alone = [policy.infer(obs)["actions"] for obs in observations]
+    for result, actions in zip(policy.infer_batch(observations), alone, strict=True):
+        np.testing.assert_allclose(result["actions"], actions, atol=1e-5)
+
+
 @pytest.mark.parametrize(("name", "title"), [("pi05_libero", "pi0.5"), ("pi0_fast_droid", "pi0-FAST")])
 def test_a_configuration_of_the_other_kind_is_told_what_the_checkpoint_is(name, title):
     config = _config(

@@ -88,6 +88,55 @@ def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
     assert errors[0] > 1e-4
 
 
+def test_a_batch_gives_what_its_requests_get_one_by_one():
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
+    observations = [tiny_checkpoint.observation(seed) for seed in range(5)]
+    observations[1]["openpi"] = {"noise": noise}
+    batched, alone = _policy(), _policy()
+    for count in (3, 5, 1):
+        results = batched.infer_batch(observations[:count])
+        for obs, result in zip(observations[:count], results, strict=True):
+            assert list(result) == ["actions", "policy_timing"]
+            np.testing.assert_allclose(result["actions"], alone.infer(obs)["actions"], atol=1e-5)
+    # Rows that only fill a batch take no key, and given noise takes one.
+    np.testing.assert_array_equal(batched.infer(observations[0])["actions"], alone.infer(observations[0])["actions"])
+
+
+def test_one_bad_observation_fails_alone():
+    good = [tiny_checkpoint.observation(seed) for seed in range(2)]
+    bad = [{**good[0], "state": np.ones(13)}, {**good[0], "openpi": {"num_steps": 0}}]
+    batched, alone = _policy(), _policy()
+    results = batched.infer_batch([bad[0], good[0], bad[1], good[1]])
+    assert "must have 14 numbers" in str(results[0])
+    assert "num_steps=0" in str(results[2])
+    for obs, result in zip(good, results[1::2], strict=True):
+        np.testing.assert_allclose(result["actions"], alone.infer(obs)["actions"], atol=1e-5)
+    assert all(isinstance(result, ValueError) for result in batched.infer_batch(bad))
+    assert all(isinstance(result, ValueError) for result in _policy().infer_batch([bad[0]]))
+
+
+def test_requests_of_one_group_sample_alike():
+    used, plain = _policy(), {"state": 0}
+    assert used.group(plain) == used.group({"openpi": {"num_steps": 2}}) != used.group({"openpi": {"num_steps": 3}})
+    assert used.group({"openpi": {"noise": np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))}}) == used.group(plain)
+    with pytest.raises(ValueError, match="sample differently"):
+        used.infer_batch([{**tiny_checkpoint.observation(), "openpi": {"num_steps": n}} for n in (1, 2)])
+    for wrong in ({"num_steps": 0}, {"noise": np.zeros(3)}, {"steps": 3}, {"temperature": 1}):
+        assert used.group({"openpi": wrong}) is None
+
+
+def test_all_batch_sizes_are_compiled_before_the_first_client():
+    policy.sample.clear_cache()
+    used = _policy()
+    assert used.warmup(3) == 3
+    compiled = policy.sample._cache_size()
+    assert compiled == 3  # 1, 2, 4
+    for count in (1, 2, 3):
+        used.infer_batch([tiny_checkpoint.observation()] * count)
+    assert policy.sample._cache_size() == compiled
+    assert 1 <= used.warmup(None) <= policy.MAX_BATCH_SIZE
+
+
 def test_the_observation_stays_as_it_was():
     observation = tiny_checkpoint.observation()
     before = {"state": observation["state"].copy(), "cam_high": observation["images"]["cam_high"].copy()}

@@ -22,11 +22,13 @@ class RequestOptions:
       num_steps: denoising steps of pi0 and pi0.5, 1 to 100.
       temperature: of the tokens that pi0-FAST draws; 0 takes the likeliest.
       noise: float [H, A] or [1, H, A], where pi0 and pi0.5 start from.
+      deadline_ms: for a server, which never begins with a request that has waited longer; counted from its arrival there.
     """
 
     num_steps: int | None = None
     temperature: float | None = None
     noise: np.ndarray | None = None
+    deadline_ms: float | None = None
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be used."""
@@ -34,6 +36,8 @@ class RequestOptions:
             raise ValueError(f"num_steps={self.num_steps} is not between 1 and {MAX_NUM_STEPS} denoising steps")
         if self.temperature is not None and not 0 <= _number("temperature", self.temperature) < math.inf:
             raise ValueError(f"temperature={self.temperature} must be a finite number, 0 or more")
+        if self.deadline_ms is not None and not 0 < _number("deadline_ms", self.deadline_ms) < math.inf:
+            raise ValueError(f"deadline_ms={self.deadline_ms} must be a number of milliseconds above 0")
 
 
 def take(observation: dict) -> tuple[dict, RequestOptions]:

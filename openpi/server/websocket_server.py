@@ -1,28 +1,56 @@
 """Serves one policy over websockets: metadata first, then observation in, actions out, as published clients speak."""
 
 import asyncio
+import dataclasses
 import logging
-import secrets
 import signal
 import socket
-import time
+import ssl
 from collections.abc import Callable
+from typing import Any
 
-from websockets import exceptions
 from websockets.asyncio import server
 
 from openpi.client import base_policy, msgpack_numpy
-from openpi.server import failure, health, listen_socket, model_worker
+from openpi.server import api_keys, front_door, listen_socket, metrics, model_worker, session
 
 _logger = logging.getLogger(__name__)
 _SECONDS_TO_CLOSE = 2.0  # How long a client may take to answer the closing handshake.
+_SECONDS_TO_OPEN = 10.0  # How long one may take to say what it wants.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a server allows.
+
+    Attributes:
+      max_batch_size: observations that one run of the model answers at the most; the policy must be warm for them.
+      max_delay_ms: how long a request waits for others to run with, while the model has nothing to do.
+      max_message_bytes: a longer message closes its connection with code 1009.
+      max_sessions: clients at once; further ones are refused with status 503.
+      per_session: what one client may do.
+      keys: what lets clients in; None lets everybody.
+      tls: how to encrypt; None does not.
+      ping_seconds: a client that answers no ping for twice as long is let go. Pings are answered during an inference.
+      drain_seconds: how long inferences that run or wait when the server stops may take to be answered.
+    """
+
+    max_batch_size: int = 1
+    max_delay_ms: float = 2.0
+    max_message_bytes: int = 64 * 2**20
+    max_sessions: int = 1000
+    per_session: session.Limits = dataclasses.field(default_factory=session.Limits)
+    keys: api_keys.ApiKeys | None = None
+    tls: ssl.SSLContext | None = None
+    ping_seconds: float = 20.0
+    drain_seconds: float = 10.0
 
 
 class WebsocketServer:
     """A websocket server for one policy.
 
     The event loop only moves bytes: inference runs on the model's own thread, so that health checks and pings are
-    answered meanwhile. Clients are served in turn, one inference at a time. Nothing is accepted until `serve` is called:
+    answered meanwhile. Requests of several clients that can run together do. Nothing is accepted until `serve` is called:
     warm the policy up before.
     """
 
@@ -32,36 +60,51 @@ class WebsocketServer:
         listener: socket.socket,
         *,
         metadata: dict | None = None,
-        max_message_bytes: int = 64 * 2**20,
-        drain_seconds: float = 10.0,
+        options: Options = Options(),
+        recorder: metrics.Metrics | None = None,
+        door: front_door.FrontDoor | None = None,
     ):
         """Prepares to serve `policy`.
 
         Args:
-          policy: its `infer` is called from one thread only, the server's own.
+          policy: it is called from one thread only, the server's own.
           listener: a bound TCP socket (`listen_socket.bind`); the server owns it from now on.
           metadata: sent to each client as the first message.
-          max_message_bytes: a longer message closes its connection with code 1009.
-          drain_seconds: how long inferences that run or wait when the server stops may take to be answered.
+          options: what is allowed.
+          recorder: counts what happens; one of its own if None.
+          door: who is let in; if None, as `options` say.
         """
-        self._worker = model_worker.ModelWorker(policy)
+        self._recorder = recorder or metrics.Metrics()
+        self._door = door or front_door.FrontDoor(self._recorder, keys=options.keys, max_sessions=options.max_sessions)
+        self._worker = model_worker.ModelWorker(
+            policy,
+            max_batch_size=options.max_batch_size,
+            max_delay_ms=options.max_delay_ms,
+            recorder=self._recorder,
+        )
         self._listener = listener
         self._metadata = msgpack_numpy.packb(metadata or {})
-        self._max_message_bytes = max_message_bytes
-        self._drain_seconds = drain_seconds
-        self._busy: set[server.ServerConnection] = set()
+        self._options = options
+        self._sessions: dict[server.ServerConnection, session.Session] = {}
         self._stopping = False
 
-    def run(self, on_ready: Callable[[], None] = lambda: None) -> bool:
-        """Serves until SIGINT or SIGTERM; call it from the main thread. Returns as `serve` does."""
+    def run(self, on_ready: Callable[[], None] = lambda: None, on_hangup: Callable[[], None] | None = None) -> bool:
+        """Serves until SIGINT or SIGTERM; call it from the main thread. SIGHUP calls `on_hangup`. Returns as `serve` does."""
 
         async def until_signal() -> bool:
             stop = asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            if on_hangup:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
             return await self.serve(stop, on_ready)
 
         return asyncio.run(until_signal())
+
+    def swap(self, policy: base_policy.BasePolicy, *, metadata: dict, max_batch_size: int) -> None:
+        """Serves another policy from the next batch on; clients stay. Those that come later get its metadata."""
+        self._worker.swap(policy, max_batch_size)
+        self._metadata = msgpack_numpy.packb(metadata)
 
     async def serve(self, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> bool:
         """Serves until `stop` is set, then answers the requests it has taken and closes every connection (code 1001).
@@ -73,30 +116,40 @@ class WebsocketServer:
           OSError: another program began to listen on the port meanwhile; one line.
         """
         host, port = self._listener.getsockname()[:2]
+        encryption: dict[str, Any] = {}
+        if self._options.tls:
+            encryption = {"ssl": self._options.tls, "ssl_handshake_timeout": _SECONDS_TO_OPEN}
         try:
             running = await server.serve(
-                self._session,
+                self._serve_client,
                 sock=self._listener,
-                process_request=health.answer,
+                process_request=self._door.admit,
                 compression=None,
-                max_size=self._max_message_bytes,
-                max_queue=1,  # The conversation alternates: there is no reason to hold more than one message a client.
+                max_size=self._options.max_message_bytes,
+                max_queue=1,  # `Inbox` holds what is to be held.
+                open_timeout=_SECONDS_TO_OPEN,
                 close_timeout=_SECONDS_TO_CLOSE,
+                ping_interval=self._options.ping_seconds,
+                ping_timeout=self._options.ping_seconds,
                 logger=_quiet_logger(),
+                **encryption,
             )
         except OSError as error:
             self._worker.close()
             self._listener.close()
             raise listen_socket.explain(error, host, port) from None
+        self._set_ready(True)
         on_ready()
         await stop.wait()
         self._stopping = True
+        self._set_ready(False)
         running.close(close_connections=False)
-        closing = [asyncio.create_task(idle.close(1001, "server stops")) for idle in running.connections - self._busy]
+        idle = running.connections - {held for held, each in self._sessions.items() if each.busy}
+        closing = [asyncio.create_task(connection.close(1001, "server stops")) for connection in idle]
         try:
-            await asyncio.wait_for(running.wait_closed(), self._drain_seconds)
+            await asyncio.wait_for(running.wait_closed(), self._options.drain_seconds)
         except TimeoutError:
-            _logger.warning("stopped with an inference unfinished after %g s", self._drain_seconds)
+            _logger.warning("stopped with an inference unfinished after %g s", self._options.drain_seconds)
             return False
         finally:
             for task in closing:
@@ -104,56 +157,23 @@ class WebsocketServer:
             self._worker.close()
         return True
 
-    async def _session(self, connection: server.ServerConnection) -> None:
-        """Serves one client until it leaves, a request of its fails, or the server stops."""
-        session = secrets.token_hex(4)
-        _logger.info("client %s connected from %s", session, connection.remote_address)
+    async def _serve_client(self, connection: server.ServerConnection) -> None:
+        each = session.Session(connection, self._worker, self._recorder, self._options.per_session)
+        self._sessions[connection] = each
+        self._count_sessions()
         try:
-            await connection.send(self._metadata)
-            count, total_ms = 0, None
-            while not self._stopping:
-                start = time.perf_counter()
-                frame = await connection.recv()
-                self._busy.add(connection)
-                count += 1
-                try:
-                    reply = await self._answer(frame, total_ms)
-                except Exception as error:  # noqa: BLE001 (the client is told, the server lives on)
-                    await self._fail(connection, error, f"{session}-{count}")
-                    return
-                await connection.send(reply)
-                self._busy.discard(connection)
-                total_ms = (time.perf_counter() - start) * 1000
-            await connection.close(1001, "server stops")
-        except exceptions.ConnectionClosed as closed:
-            _logger.info("client %s left (%s)", session, closed)
+            await each.run(self._metadata, lambda: self._stopping)
         finally:
-            self._busy.discard(connection)
+            del self._sessions[connection]
+            self._count_sessions()
 
-    async def _answer(self, frame: str | bytes, prev_total_ms: float | None) -> bytes:
-        """Returns the reply to one message: the policy's result and `server_timing`."""
-        if isinstance(frame, str):
-            raise msgpack_numpy.DecodeError("got a text frame; send observations as binary msgpack frames")
-        observation = msgpack_numpy.unpackb(frame)
-        if not isinstance(observation, dict):
-            raise msgpack_numpy.DecodeError(f"an observation is a dict; got {type(observation).__name__}")
-        result, infer_ms = await self._worker.infer(observation)
-        timing = {"infer_ms": infer_ms}
-        if prev_total_ms is not None:
-            timing["prev_total_ms"] = prev_total_ms
-        try:
-            return msgpack_numpy.packb({**result, "server_timing": timing})
-        except (ValueError, TypeError) as error:
-            raise RuntimeError("the policy's result cannot be sent") from error
+    def _count_sessions(self) -> None:
+        self._worker.num_sessions = len(self._sessions)
+        self._recorder.sessions.set(len(self._sessions))
 
-    async def _fail(self, connection: server.ServerConnection, error: Exception, request_id: str) -> None:
-        text = failure.describe(error, request_id)
-        if failure.is_ours(error):
-            _logger.error("request %s failed", request_id, exc_info=error)
-        else:
-            _logger.warning("request %s refused: %s: %s", request_id, type(error).__name__, error)
-        await connection.send(text)
-        await connection.close(failure.CLOSE_CODE, failure.CLOSE_REASON)
+    def _set_ready(self, ready: bool) -> None:
+        self._door.ready = ready
+        self._recorder.ready.set(ready)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import pathlib
 import socket
 import threading
@@ -9,10 +8,10 @@ import urllib.request
 import numpy as np
 import pytest
 from websockets import exceptions
-from websockets.sync import client
 
 from openpi.client import base_policy, msgpack_numpy
 from openpi.server import failure, listen_socket, websocket_server
+from openpi.server import served as served_lib
 
 _FRAMES = [(pathlib.Path(__file__).parent / f"testdata/protocol/ws_frame_{i:02d}.bin").read_bytes() for i in range(6)]
 
@@ -56,44 +55,6 @@ class _Scripted(base_policy.BasePolicy):
             self.running -= 1
 
 
-class _Served:
-    def __init__(self, policy, **options):
-        listener = listen_socket.bind("127.0.0.1", 0)
-        self.port = listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}"
-        self.server = websocket_server.WebsocketServer(policy, listener, **options)
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-        assert self.ready.wait(10)
-
-    def _run(self):
-        async def main():
-            self.loop, self.stop_event = asyncio.get_running_loop(), asyncio.Event()
-            self.drained = await self.server.serve(self.stop_event, self.ready.set)
-
-        asyncio.run(main())
-
-    def stop(self):
-        if self.thread.is_alive():
-            self.loop.call_soon_threadsafe(self.stop_event.set)
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-
-
-@contextlib.contextmanager
-def _serve(policy, **options):
-    served = _Served(policy, **options)
-    try:
-        yield served
-    finally:
-        served.stop()
-
-
-def _connect(served, **options):
-    return client.connect(served.url, compression=None, max_size=None, **options)
-
-
 def _healthy(served):
     with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=5) as reply:
         return (
@@ -114,7 +75,7 @@ def _with_timing_of(golden: bytes, reply: bytes, key: bytes) -> bytes:
 def test_the_recorded_conversation_byte_for_byte():
     policy = _Scripted()
     metadata = {"reset_pose": [0, -1.5, 1.5, 0, 0, 0], "name": "fake"}
-    with _serve(policy, metadata=metadata) as served, _connect(served) as connection:
+    with served_lib.serve(policy, metadata=metadata) as served, served.connect() as connection:
         assert connection.recv() == _FRAMES[0]
 
         connection.send(_FRAMES[1])
@@ -143,7 +104,7 @@ def test_the_recorded_conversation_byte_for_byte():
 
 
 def test_previous_total_counts_from_entering_the_wait():
-    with _serve(_Scripted()) as served, _connect(served) as connection:
+    with served_lib.serve(_Scripted()) as served, served.connect() as connection:
         connection.recv()
         time.sleep(0.2)  # The client's thinking time is part of the first round.
         for _ in range(2):
@@ -173,10 +134,10 @@ def test_previous_total_counts_from_entering_the_wait():
     ],
 )
 def test_a_bad_request_gets_a_text_and_the_server_lives_on(frame, code, last_line):
-    with _serve(_Scripted()) as served:
-        with _connect(served) as good:
+    with served_lib.serve(_Scripted()) as served:
+        with served.connect() as good:
             good.recv()
-            with _connect(served) as bad:
+            with served.connect() as bad:
                 bad.recv()
                 bad.send(frame)
                 text = bad.recv(timeout=10)
@@ -194,9 +155,9 @@ def test_a_bad_request_gets_a_text_and_the_server_lives_on(frame, code, last_lin
 
 def test_request_ids_differ():
     texts = set()
-    with _serve(_Scripted()) as served:
+    with served_lib.serve(_Scripted()) as served:
         for _ in range(3):
-            with _connect(served) as connection:
+            with served.connect() as connection:
                 connection.recv()
                 connection.send(_request("fail"))
                 texts.add(connection.recv())
@@ -204,14 +165,14 @@ def test_request_ids_differ():
 
 
 def test_a_message_over_the_limit_closes_that_connection_only():
-    with _serve(_Scripted(), max_message_bytes=1000) as served:
-        with _connect(served) as connection:
+    with served_lib.serve(_Scripted(), max_message_bytes=1000) as served:
+        with served.connect() as connection:
             connection.recv()
             connection.send(_request("echo", image=np.zeros(1000, np.uint8)))
             with pytest.raises(exceptions.ConnectionClosedError) as closed:
                 connection.recv(timeout=5)
             assert closed.value.rcvd.code == 1009
-        with _connect(served) as connection:
+        with served.connect() as connection:
             connection.recv()
             connection.send(_request("echo"))
             assert isinstance(connection.recv(timeout=5), bytes)
@@ -223,7 +184,7 @@ def test_two_clients_at_once_each_get_their_own_answers():
 
     def talk(served, who):
         try:
-            with _connect(served) as connection:
+            with served.connect() as connection:
                 connection.recv()
                 for i in range(rounds):
                     state = np.array([who, i], np.float32)
@@ -232,7 +193,7 @@ def test_two_clients_at_once_each_get_their_own_answers():
         except BaseException as error:  # noqa: BLE001 (shown below, in the main thread)
             errors.append(error)
 
-    with _serve(_Scripted()) as served:
+    with served_lib.serve(_Scripted()) as served:
         threads = [threading.Thread(target=talk, args=(served, who)) for who in range(2)]
         for thread in threads:
             thread.start()
@@ -243,7 +204,7 @@ def test_two_clients_at_once_each_get_their_own_answers():
 
 def test_health_and_pings_are_answered_during_an_inference():
     policy = _Scripted()
-    with _serve(policy) as served, _connect(served) as connection:
+    with served_lib.serve(policy) as served, served.connect() as connection:
         connection.recv()
         connection.send(_request("wait"))
         assert policy.started.wait(5)
@@ -255,13 +216,13 @@ def test_health_and_pings_are_answered_during_an_inference():
 
 def test_a_client_that_leaves_during_its_inference_harms_nobody():
     policy = _Scripted()
-    with _serve(policy) as served:
-        with _connect(served) as leaver:
+    with served_lib.serve(policy) as served:
+        with served.connect() as leaver:
             leaver.recv()
             leaver.send(_request("wait"))
             assert policy.started.wait(5)
         policy.release.set()
-        with _connect(served) as stayer:
+        with served.connect() as stayer:
             stayer.recv()
             stayer.send(_request("echo"))
             assert isinstance(stayer.recv(timeout=5), bytes)
@@ -269,7 +230,7 @@ def test_a_client_that_leaves_during_its_inference_harms_nobody():
 
 def test_stopping_answers_what_was_taken_and_says_goodbye():
     policy = _Scripted()
-    with _serve(policy) as served, _connect(served) as busy, _connect(served) as idle:
+    with served_lib.serve(policy) as served, served.connect() as busy, served.connect() as idle:
         busy.recv()
         idle.recv()
         busy.send(_request("wait"))
@@ -285,12 +246,12 @@ def test_stopping_answers_what_was_taken_and_says_goodbye():
         stopping.join()
         assert served.drained
         with pytest.raises(ConnectionRefusedError):
-            _connect(served)
+            served.connect()
 
 
 def test_stopping_is_bounded():
     policy = _Scripted()
-    with _serve(policy, drain_seconds=0.3) as served, _connect(served) as connection:
+    with served_lib.serve(policy, drain_seconds=0.3) as served, served.connect() as connection:
         connection.recv()
         connection.send(_request("wait"))
         assert policy.started.wait(5)

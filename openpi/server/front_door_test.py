@@ -1,0 +1,113 @@
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+from websockets import exceptions
+
+from openpi.client import base_policy, msgpack_numpy
+from openpi.server import api_keys, front_door, health_server, listen_socket, metrics, served
+
+_KEY = "0123456789abcdef"
+
+
+class _Echo(base_policy.BasePolicy):
+    def infer(self, obs):
+        return {"actions": obs["x"]}
+
+
+def _get(port, path, key=None):
+    """Status, body and headers of a GET request."""
+    headers = {"Authorization": f"Api-Key {key}"} if key else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            return reply.status, reply.read(), reply.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), error.headers
+
+
+def _ask(connection):
+    connection.recv(timeout=5)
+    connection.send(msgpack_numpy.packb({"x": 1}))
+    return msgpack_numpy.unpackb(connection.recv(timeout=5))["actions"]
+
+
+def test_health_and_metrics_are_on_the_port_of_the_websockets():
+    with served.serve(_Echo()) as running:
+        for path in ("/healthz", "/livez", "/readyz", "/healthz?from=probe"):
+            status, body, headers = _get(running.port, path)
+            assert (status, body) == (200, b"OK\n")
+            assert headers["Content-Type"].startswith("text/plain")
+        with running.connect() as connection:
+            assert _ask(connection) == 1
+            status, body, headers = _get(running.port, "/metrics")
+            assert status == 200
+            assert "version=0.0.4" in headers["Content-Type"]
+            lines = body.decode().splitlines()
+            for line in (
+                "openpi_sessions 1.0",
+                "openpi_ready 1.0",
+                "openpi_queue_requests 0.0",
+                'openpi_requests_total{outcome="ok"} 1.0',
+                "openpi_batch_requests_count 1.0",
+                *(f'openpi_stage_seconds_count{{stage="{stage}"}} 1.0' for stage in metrics.STAGES),
+            ):
+                assert line in lines
+
+
+def test_without_a_key_nobody_is_let_in_before_the_upgrade():
+    with served.serve(_Echo(), keys=api_keys.ApiKeys([_KEY])) as running:
+        for headers in (
+            {},
+            {"Authorization": f"Api-Key {_KEY}x"},
+            {"Authorization": f"Basic {_KEY}"},
+            [("Authorization", f"Api-Key {_KEY}"), ("Authorization", "Api-Key other")],
+        ):
+            with pytest.raises(exceptions.InvalidStatus) as refused:
+                running.connect(additional_headers=headers)
+            assert refused.value.response.status_code == 401
+            assert b"Authorization: Api-Key KEY" in refused.value.response.body
+            assert refused.value.response.headers["WWW-Authenticate"] == "Api-Key"
+        with running.connect(additional_headers={"Authorization": f"Api-Key {_KEY}"}) as connection:
+            assert _ask(connection) == 1
+        assert running.metric('openpi_refused_connections_total{reason="unauthorized"}') == 4
+        # Probes hold no key; who reads metrics does.
+        assert _get(running.port, "/readyz")[0] == 200
+        assert _get(running.port, "/metrics")[0] == 401
+        assert _get(running.port, "/metrics", key=_KEY)[0] == 200
+
+
+def test_one_session_too_many_is_told_to_come_again():
+    with served.serve(_Echo(), max_sessions=2) as running:
+        with running.connect() as one, running.connect() as other:
+            assert _ask(one) == _ask(other) == 1
+            with pytest.raises(exceptions.InvalidStatus) as refused:
+                running.connect()
+            assert refused.value.response.status_code == 503
+            assert refused.value.response.headers["Retry-After"] == "5"
+            assert b"all 2 sessions of this server are taken" in refused.value.response.body
+            assert _get(running.port, "/healthz")[0] == 200
+        with running.connect() as later:
+            assert _ask(later) == 1
+
+
+def test_the_health_port_answers_before_the_model_is_ready():
+    door = front_door.FrontDoor(metrics.Metrics(), keys=api_keys.ApiKeys([_KEY]), max_sessions=1)
+    listener = listen_socket.bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    health = health_server.HealthServer(door, listener)
+    try:
+        assert _get(port, "/livez")[:2] == (200, b"OK\n")
+        assert _get(port, "/readyz")[:2] == (503, b"not ready\n")
+        assert _get(port, "/healthz")[0] == 503
+        door.ready = True
+        assert _get(port, "/readyz")[:2] == (200, b"OK\n")
+        assert _get(port, "/other")[0] == 404
+        assert _get(port, "/metrics")[0] == 401
+        assert b"openpi_sessions 0.0" in _get(port, "/metrics", key=_KEY)[1]
+    finally:
+        health.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
