@@ -84,10 +84,14 @@ def load_info(root: pathlib.Path) -> lerobot_info.Info:
         )
 
 
+_TURN = threading.Lock()
+
+
 class PackageFrames:
     """Images as lerobot decodes them (a `frames.FrameSource`).
 
-    Threads take turns: lerobot shares one decoder among them. Processes decode in parallel.
+    Threads take turns, whichever datasets they read: lerobot keeps one decoder a file for all of them, which two threads
+    at once would crash. Processes decode in parallel.
     """
 
     def __init__(self, package: Any, places: episodes.Episodes) -> None:
@@ -96,11 +100,10 @@ class PackageFrames:
         places: its episodes.
         """
         self._package, self._places = package, places
-        self._turn = threading.Lock()
         self._latest: tuple[int, Any] = (-1, None)  # lerobot decodes all cameras of a row at once
 
     def frames(self, key: str, rows: np.ndarray) -> np.ndarray:
-        with self._turn:
+        with _TURN:
             return np.stack([_to_bytes(self._item(int(row))[key].numpy()) for row in rows])
 
     def _item(self, row: int) -> Mapping[str, Any]:

@@ -77,6 +77,18 @@ def test_it_may_be_pickled_and_used_from_threads(roots):
             _assert_same(item, dataset[row])
 
 
+def test_two_datasets_of_the_same_files_may_be_read_at_once(roots):
+    opened = [lerobot_dataset.LeRobotDataset(roots["openpi"], keys=[recording.CAMERA]) for _ in range(2)]
+    expected = reader.LeRobotDataset(roots["openpi"], keys=[recording.CAMERA]).frames(recording.CAMERA, np.arange(16))
+    jobs = [
+        (dataset, row) for row in np.random.default_rng(0).permutation(np.tile(np.arange(16), 20)) for dataset in opened
+    ]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        images = pool.map(lambda job: job[0].frames(recording.CAMERA, np.array([job[1]]))[0], jobs)
+        for (_, row), image in zip(jobs, images, strict=True):
+            np.testing.assert_array_equal(image, expected[row])
+
+
 def _without(path: str):
     def damage(root: pathlib.Path) -> None:
         shutil.rmtree(root / path)
