@@ -1,7 +1,8 @@
 """What normalization statistics were computed from: a small record beside their file, `norm_stats.origin.json`.
 
 The published format stays as it is, and statistics without a record are as good as any. With one, statistics of another
-robot, horizon or dataset are noticed rather than used in silence.
+robot, horizon or dataset are noticed rather than used in silence. Checkpoints carry the statistics without it: who trains on
+with theirs has another dataset, whose columns have other names, and means it.
 """
 
 import dataclasses
