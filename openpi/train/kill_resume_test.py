@@ -18,7 +18,7 @@ from openpi.trainer import metrics_writer, tiny_dataset
 
 KILLS = 20  # SIGKILLs of a running training; there are some gentler ends besides
 _MOMENTS = ["start", "step", "step", "save", "save", "save", "stop"]
-_TIMES = ("steps_per_second", "data_wait", "mfu")  # metrics that depend on the machine
+_FOLLOWS = ("step", "loss", "grad_norm", "param_norm", "skipped", "learning_rate")  # others depend on the machine
 _SETTINGS = (
     "--config.log_interval=4",
     "--config.on_divergence=skip",
@@ -166,4 +166,4 @@ def lines_of(run):
 
 
 def lines(run):
-    return [{name: value for name, value in line.items() if name not in _TIMES} for line in metrics_writer.read(run)]
+    return [{name: line[name] for name in _FOLLOWS if name in line} for line in metrics_writer.read(run)]

@@ -152,6 +152,64 @@ def test_an_existing_run_is_safe():
     assert layout.complete_steps(run) == [0]
 
 
+def test_a_run_goes_on_only_as_it_began(home, tmp_path):
+    run = train(num_train_steps=1)
+    before = snapshot(run)
+    stats = tmp_path / "assets/aloha_reach/openpi/aloha_reach/norm_stats.json"
+    for settings, words in (
+        ({"lr_schedule__peak_lr": 1e-3}, "config.lr_schedule.peak_lr was .* and is 0.001"),
+        ({"ema_decay": 0.5}, "config.ema_decay was 0.99 and is 0.5"),
+        ({"seed": 3}, "had config.seed=42, and now it is 3"),
+        ({"data__root": str(other_dataset(tmp_path))}, "the dataset has changed"),
+    ):
+        with pytest.raises(ValueError, match=words) as error:
+            train(resume=True, **settings)
+        assert "\n" not in str(error.value)
+    text = stats.read_text()
+    stats.write_text(text.replace("0", "1", 1))
+    with pytest.raises(ValueError, match=r"norm_stats\.json is not what it was trained with"):
+        train(resume=True)
+    stats.write_text(text)
+    assert snapshot(run) == before
+    train(resume=True, num_workers=0, keep_latest=2, data__cache_max_gib=1.0)
+    assert layout.complete_steps(run) == [0, 3]
+
+
+def other_dataset(folder):
+    """Another recording of that name."""
+    root = folder / "aloha_reach"
+    if not root.exists():
+        tiny_dataset.record(root, episodes=4)
+    return root
+
+
+def test_a_batch_that_is_too_much_is_told_kept_and_skipped(caplog):
+    settings = {"num_train_steps": 40, "divergence_factor": 1.1, "max_skipped_steps": 40}
+    run = train(on_divergence="skip", **settings)
+    lines = metrics_writer.read(run)
+    skipped = [line["step"] for line in lines if line["skipped"]]
+    assert skipped and min(skipped) > 16
+    assert all(line["loss"] is None for line in lines if line["skipped"])
+    told = [message for message in caplog.messages if message.startswith("skipped: step")]
+    assert len(told) == len(skipped)
+    assert f"skipped: step {skipped[0]}: " in told[0] and "its batch is of episode " in told[0]
+    with np.load(run / "bad_batches" / f"{skipped[0]}.npz", allow_pickle=False) as batch:
+        assert batch["image/base_0_rgb"].shape == (4, 56, 56, 3)
+        assert f"episode {batch['origin/episode'][0]} frame" in told[0]
+    assert sorted(int(file.stem) for file in (run / "bad_batches").iterdir()) == skipped
+
+    with pytest.raises(
+        RuntimeError, match=r"training diverged: step \d+: .* its batch is of episode .* saved in .*\.npz"
+    ):
+        train(exp_name="stops", **settings)
+
+
+def test_a_learning_rate_that_is_too_high_stops():
+    with pytest.raises(RuntimeError, match=r"step \d: (loss|grad_norm) is (nan|inf)") as error:
+        train(lr_schedule__peak_lr=1e30, num_train_steps=10)
+    assert "\n" not in str(error.value)
+
+
 def snapshot(folder):
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
@@ -166,6 +224,7 @@ def snapshot(folder):
         ({"batch_size": 64}, ["18 samples", "config.batch_size"]),
         ({"freeze": "("}, ["config.freeze='('"]),
         ({"freeze": ".*"}, ["nothing is left to train"]),
+        ({"freeze": "llm"}, ["config.freeze='llm' matches none of the", "PaliGemma/"]),
         ({"lr_schedule__decay_steps": 1}, ["config.lr_schedule.decay_steps=1"]),
         ({"fsdp_devices": 3}, ["config.fsdp_devices=3"]),
         ({"data__generator": "aloha_reach", "data__generator_episodes": 7}, ["3 episodes", "generator_episodes is 7"]),

@@ -48,7 +48,7 @@ def config(variant: str = "aloha_reach", **settings: Any) -> schema.ConfigDict:
     return result
 
 
-def record(root: pathlib.Path, *, joints: int = 14) -> pathlib.Path:
+def record(root: pathlib.Path, *, joints: int = 14, episodes: int = EPISODES) -> pathlib.Path:
     """Records it at `root`: smooth motions of all joints, a picture that follows the first of them. Returns `root`."""
     features = {
         CAMERA: {"dtype": "image", "shape": [56, 56, 3], "names": ["height", "width", "channels"]},
@@ -57,7 +57,7 @@ def record(root: pathlib.Path, *, joints: int = 14) -> pathlib.Path:
     }
     pose = lambda episode, t: np.sin(np.arange(joints) + episode + 0.3 * t).astype(np.float32)
     with writer.LeRobotWriter(root, 10, features, robot_type="aloha") as recorder:
-        for episode in range(EPISODES):
+        for episode in range(episodes):
             for t in range(LENGTH):
                 picture = np.full((56, 56, 3), 127 + 100 * pose(episode, t)[0], np.uint8)
                 frame = {CAMERA: picture, "observation.state": pose(episode, t), "action": pose(episode, t + 1)}
