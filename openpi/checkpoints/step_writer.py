@@ -60,7 +60,9 @@ class StepWriter:
         self.wait_until_finished()
         if (waited := time.monotonic() - began) > _LONG_WAIT_S:
             _LOGGER.info("waited %.1f s for the former checkpoint; a larger config.save_interval would not", waited)
-        self.failure = ""
+        if self.failure:
+            self._sweep()  # once more: threads of the failed one went on for a while
+            self.failure = ""
         try:
             facts = None if score is None else {_SCORE: score}
             self._checkpointer.save(self.directory / str(step), args=items, custom_metadata=facts)
@@ -82,6 +84,8 @@ class StepWriter:
         """Waits, and lets go of threads. Raises as `start`."""
         self.wait_until_finished()
         self._checkpointer.close()
+        if self.failure:
+            self._sweep()
 
     def _finish(self, step: int) -> None:
         try:
@@ -102,13 +106,17 @@ class StepWriter:
             except OSError as error:
                 _LOGGER.warning("cannot delete the checkpoint of step %d: %s", step, error)
 
+    def _sweep(self) -> None:
+        """Deletes what is half written, while nothing is being written."""
+        for half in self.directory.glob(f"*{layout.TEMPORARY_INFIX}*"):
+            shutil.rmtree(half, ignore_errors=True)
+
     def _fail(self, step: int, error: Exception) -> None:
         reason = disk_reason(error)
         if not reason or jax.process_count() > 1:  # the other processes wait for this one: no going on
             self._error = error
             return
-        for half in self.directory.glob(f"{step}{layout.TEMPORARY_INFIX}*"):
-            shutil.rmtree(half, ignore_errors=True)
+        self._sweep()
         self._checkpointer = checkpointer()  # the old one remembers its errors
         steps = layout.complete_steps(self.directory)
         last = f"the last is of step {steps[-1]}" if steps else "there is none yet"
