@@ -10,7 +10,7 @@ from openpi.data import dataset as dataset_lib
 from openpi.data import loader
 from openpi.models import observation, preprocess
 from openpi.normalization import norm_stats
-from openpi.trainer import codec_source, data_source, norm_stats_source
+from openpi.trainer import codec_source, compile_step, data_source, norm_stats_source, plan, plan_report
 from openpi.trainer.preflight import advice, pictures, stages
 
 _MAX_SHOWN = 6  # samples in the picture
@@ -55,6 +55,8 @@ def dry_run(config: schema.ConfigDict, picture: pathlib.Path) -> int:
         has_stats=stats is not None,
     )
     findings = [*missing, *advice.check(config, facts)]
+    if not any(finding.problem for finding in findings):
+        findings += _memory(config, road(row))
     print("\n".join(["", *map(str, findings)] if findings else ["", "dataset, robot and model fit one another"]))
     return int(any(finding.problem for finding in findings))
 
@@ -67,6 +69,19 @@ def _stats(
         return norm_stats_source.load_or_compute(config, dataset), []
     except FileNotFoundError as error:
         return None, [advice.Finding(True, str(error))]
+
+
+def _memory(config: schema.ConfigDict, sample: dict) -> list[advice.Finding]:
+    """Prints what the step takes of this machine's devices; whether it is too much. Training finds the step compiled."""
+    compile_step.keep_programs()
+    planned, has = plan.of_training(config, here=True, sample=sample), plan.device_memory()
+    print(
+        f"\n{plan_report.table(config, planned)}\n  of {has / plan_report.GIB:.2f} here; for other devices: //openpi/train:plan"
+    )
+    if planned.peak <= has:
+        return []
+    text = f"a step takes {planned.peak / plan_report.GIB:.2f} GiB and a device here has {has / plan_report.GIB:.2f}"
+    return [advice.Finding(True, f"{text}: //openpi/train:plan tells what to change")]
 
 
 def _draw(config: schema.ConfigDict, batch, path: pathlib.Path) -> pathlib.Path:

@@ -2,12 +2,18 @@ import pytest
 from PIL import Image
 
 from openpi.train import dry_run
-from openpi.trainer import tiny_dataset
+from openpi.trainer import plan, tiny_dataset
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return tiny_dataset.record(tmp_path_factory.mktemp("datasets") / "reach")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """Where compiled programs are kept."""
+    monkeypatch.setenv("OPENPI_DATA_HOME", str(tmp_path_factory.getbasetemp() / "home"))
 
 
 def look(root, tmp_path, **settings):
@@ -31,6 +37,10 @@ def test_shows_the_road_from_the_dataset_to_the_model(root, tmp_path, capsys):
     assert "uint8[4, 56, 56, 3]" in batch
     assert "float32[4, 4, 14]" in batch
     assert "PROBLEM" not in out
+    memory = dict(
+        line.strip().rsplit(maxsplit=1) for line in out[out.index("full fine-tuning") :].splitlines() if "  " in line
+    )
+    assert 0 < float(memory["activations"]) < float(memory["peak"])
     with Image.open(picture) as image:
         assert image.width > image.height / 4
     assert (tmp_path / "assets").is_dir()  # statistics were asked for, as training would make them
@@ -50,6 +60,13 @@ def test_what_does_not_fit_is_a_problem(root, tmp_path, capsys, settings, words)
     problem = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM: "))
     for word in words:
         assert word in problem
+
+
+def test_a_step_that_is_too_large_is_a_problem(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plan, "device_memory", lambda: 2**20)
+    code, _ = look(root, tmp_path)
+    assert code == 1
+    assert "PROBLEM: a step takes 0.0" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_an_error(root, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from typing import Any
 
 import jax
@@ -111,6 +112,15 @@ def of_inference(config: schema.ConfigDict, *, batch_size: int = 1) -> plan_prog
         noise = np.zeros((batch_size, model.action_horizon, model.action_dim), np.float32)
         sampling = model_lib.FlowSampling(np.int32(config.sampling.num_steps), noise, np.bool_(False))
     return plan_program.on_accelerator(policy.sample.lower(model, params, jax.random.key(0), inputs, sampling))
+
+
+def device_memory() -> int:
+    """Bytes of this machine's first device that JAX may use: of a CPU, its share of the machine's memory."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // jax.local_device_count()
 
 
 def model_inputs(model: model_lib.Config) -> dict[str, Any]:
