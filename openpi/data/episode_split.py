@@ -16,7 +16,7 @@ from openpi.data import mixture
 class EpisodeSubset:
     """Some of a dataset's episodes, as a dataset: row 0 is the first row of the first of them."""
 
-    def __init__(self, whole: dataset_lib.Recorded, places: Sequence[int]) -> None:
+    def __init__(self, whole: dataset_lib.Recorded, places: Sequence[int] | np.ndarray) -> None:
         """Args:
           whole: the dataset.
           places: of the episodes in `whole.episodes`, ascending.

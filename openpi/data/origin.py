@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from openpi.data import episode_split
+
 
 class Origin(NamedTuple):
     """Numbers of the dataset in the mixture, of the episode in the dataset, and of the frame in the episode.
@@ -21,9 +23,7 @@ def of(number: int, dataset: Any, row: int) -> Origin:
     if not hasattr(dataset, "episodes"):
         return Origin(number, -1, row)
     place = int(np.searchsorted(dataset.episodes.stop, row, side="right"))
-    episode = place
-    for skipped in sorted(getattr(dataset, "skipped", ())):  # those that were left out count in the recording's numbers
-        episode += skipped <= episode
+    episode = int(episode_split.numbers(dataset)[place])
     return Origin(number, episode, row - int(dataset.episodes.start[place]))
 
 

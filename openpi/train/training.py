@@ -15,6 +15,7 @@ from openpi.config import schema
 from openpi.data import loader, prefetch
 from openpi.trainer import (
     bad_batch,
+    build_optimizer,
     compile_step,
     distributed,
     distributed_facts,
@@ -32,6 +33,7 @@ from openpi.trainer import (
     sharding,
     stop_signal,
     training_data,
+    validation,
 )
 
 _LOGGER = logging.getLogger("openpi")
@@ -88,6 +90,10 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
         limited = policy.skip and policy.factor > 0
         step_fn = compile_step.compile_step(parts, abstract, train_rng, batch, limited=limited)
 
+        validate = None
+        if data.held_out is not None:
+            validate = validation.build(config, parts, abstract.params, data.held_out, run_dir)
+
         run = open_run.open_run(run_dir, config, processes)
         stack.callback(run.close)  # waits for the last save
         batches = stack.enter_context(  # reads ahead from here on, more than the loop runs ahead of the device
@@ -114,7 +120,11 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
                     config.num_train_steps,
                     config.log_interval,
                     config.save_interval,
-                    flops.seconds_at_peak(parts.operations, jax.devices()),
+                    progress.Facts(
+                        config.batch_size,
+                        build_optimizer.schedule(config),
+                        flops.seconds_at_peak(parts.operations, jax.devices()),
+                    ),
                     policy,
                 ),
                 stop=stop,
@@ -123,6 +133,7 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
                 memory=memory,
                 place_limits=functools.partial(setup.replicate, parts) if limited else None,
                 on_bad=functools.partial(bad_batch.report, run_dir, rows),
+                validate=validate,
                 stream=None if processes.index == 0 else _nowhere(stack),
             )
             run.wait_until_finished()

@@ -65,14 +65,14 @@ class Plan:
       num_train_steps: one more than the last step.
       log_interval: steps between logs.
       save_interval: steps between checkpoints.
-      step_seconds_at_peak: what a step's arithmetic would take at best, for the metric `mfu`; None where it is not known.
+      facts: what is known of the steps beforehand, for the log.
       policy: of divergence: what is too much, and what happens then.
     """
 
     num_train_steps: int
     log_interval: int
     save_interval: int
-    step_seconds_at_peak: float | None = None
+    facts: progress.Facts = progress.NO_FACTS
     policy: divergence.Policy = divergence.STOP
 
 
@@ -104,7 +104,7 @@ def train(
     memory: loop_memory.Memory = loop_memory.NOTHING,
     place_limits: Callable[[np.ndarray], jax.Array] | None = None,
     on_bad: Callable[[int, Any, str], str] = lambda step, position, reason: f"step {step}: {reason}",
-    validate: Callable[[int, state_lib.TrainState], Validated | None] = lambda step, state: None,
+    validate: Callable[[int, state_lib.TrainState], Validated | None] | None = None,
     stream: TextIO | None = None,
 ) -> Outcome:
     """Runs the steps from `state.step` to the plan's end, or until `stop`.
@@ -126,7 +126,7 @@ def train(
       place_limits: puts a step's limits where the step needs them; None: `step_fn` takes none.
       on_bad: called with a step that is not as it should be, the position of the batches after it, and what is wrong; returns
         what to tell.
-      validate: called after every step; None where there is nothing to tell.
+      validate: called after every step; returns None where there is nothing to tell.
       stream: where progress is shown; None for standard error.
 
     Raises:
@@ -135,7 +135,7 @@ def train(
     start, final = int(state.step), plan.num_train_steps - 1
     step = start - 1
     steps = _Steps(plan.policy, memory, on_bad)
-    with progress.Progress(start, plan.num_train_steps, stream) as shown:
+    with progress.Progress(start, plan.num_train_steps, stream, plan.facts) as shown:
         for step in range(start, plan.num_train_steps):
             limits = steps.detector.limits(step)
             placed = () if place_limits is None else (place_limits(np.asarray(limits, np.float32)),)
@@ -146,11 +146,14 @@ def train(
                 state, metrics = step_fn(state, rng, batch, *placed)
             steps.started(step, metrics, limits, batches.get_state())
             shown.step_done(data_wait=waited)
-            validated = validate(step, state)
+            validated = None
+            if validate is not None:
+                with shown.apart():
+                    validated = validate(step, state)
             line: dict[str, float] = {}
             if step == final or step % plan.log_interval == 0:
                 averages = steps.take_averages()
-                line |= averages | shown.report(step, averages, plan.step_seconds_at_peak)
+                line |= averages | shown.report(step, averages)
             if validated is not None:
                 line |= validated.metrics
             if line:

@@ -30,7 +30,18 @@ class Batches:
         return self.index
 
 
-def run(directory, *, steps, batches=None, state=None, log_interval=2, save_interval=3, scale=1.0):
+def run(
+    directory,
+    *,
+    steps,
+    batches=None,
+    state=None,
+    log_interval=2,
+    save_interval=3,
+    scale=1.0,
+    validate=None,
+    on_save=lambda snapshot: None,
+):
     """Returns the outcome and the saved steps with copies of their states and positions."""
     optimizer = optax.adam(1e-2)
     loss_fn = lambda params, rng, x, part: jnp.square(x @ params["w"] - 1.0 + jax.random.normal(rng, (4,))) * scale
@@ -41,6 +52,7 @@ def run(directory, *, steps, batches=None, state=None, log_interval=2, save_inte
 
     def save(snapshot):
         saved[snapshot.step] = jax.tree.map(np.array, snapshot.state), snapshot.position
+        on_save(snapshot)
 
     start = int(state.step)
     with (
@@ -56,6 +68,7 @@ def run(directory, *, steps, batches=None, state=None, log_interval=2, save_inte
             stop=stop,
             save=save,
             writer=writer,
+            validate=validate,
         )
     return outcome, saved
 
@@ -70,11 +83,29 @@ def test_steps_logs_and_saves(tmp_path, capfd):
     }
     lines = metrics_writer.read(tmp_path)
     assert [line["step"] for line in lines] == [0, 2, 4, 6, 7]
-    assert set(lines[0]) == {"step", "loss", "grad_norm", "param_norm", "steps_per_second", "data_wait"}
+    assert set(lines[0]) == {"step", "loss", "grad_norm", "param_norm", "steps_per_second", "data_wait", "memory_gib"}
     shown = [line for line in capfd.readouterr().err.splitlines() if line]
     assert [line.split(":")[0] for line in shown] == [f"Step {step}" for step in (0, 2, 4, 6, 7)]
     assert f"loss={lines[1]['loss']:.4f}" in shown[1]
     assert "\r" not in "".join(shown)
+
+
+def test_a_validation_is_written_and_scores_the_checkpoint_of_its_step(tmp_path):
+    (tmp_path / "without").mkdir()
+    without, _ = run(tmp_path / "without", steps=8)
+    scores = {}
+
+    def validate(step, state):
+        assert int(state.step) == step + 1
+        return loop.Validated({"validation/loss": 10.0 - step}, 10.0 - step) if step in (3, 5) else None
+
+    outcome, _ = run(
+        tmp_path, steps=8, validate=validate, on_save=lambda snapshot: scores.update({snapshot.step: snapshot.score})
+    )
+    assert scores == {3: 7.0, 6: None, 7: None}
+    lines = {line["step"]: line.get("validation/loss") for line in metrics_writer.read(tmp_path)}
+    assert lines == {0: None, 2: None, 3: 7.0, 4: None, 5: 5.0, 6: None, 7: None}
+    jax.tree.map(np.testing.assert_array_equal, outcome.state, without.state)
 
 
 def test_logs_averages_over_the_interval(tmp_path):

@@ -1,15 +1,37 @@
 """What a person sees of a running training: a bar on a terminal, now and then a line elsewhere."""
 
+import contextlib
+import dataclasses
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self, TextIO
 
 import tqdm
 
+from openpi.trainer import memory_use
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of the steps beforehand.
+
+    Attributes:
+      batch_size: samples of a step; 0 where a step has none.
+      learning_rate: by step; None where there is none.
+      step_seconds_at_peak: what a step's arithmetic would take at best, for the metric `mfu`; None where it is not known.
+    """
+
+    batch_size: int = 0
+    learning_rate: Callable[[int], float] | None = None
+    step_seconds_at_peak: float | None = None
+
+
+NO_FACTS = Facts()
+
 
 class Progress:
-    """Reports steps, rate, the share of time that was spent waiting for data, and the time left.
+    """Reports steps, rates, the share of time that was spent waiting for data, memory, and the time left.
 
     On a terminal there is a bar; elsewhere only the lines of `report`. Use it as a context manager.
 
@@ -17,10 +39,11 @@ class Progress:
       start: the first step that will be done.
       end: one more than the last.
       stream: where to write; None for standard error.
+      facts: of the steps.
     """
 
-    def __init__(self, start: int, end: int, stream: TextIO | None = None):
-        self._end = end
+    def __init__(self, start: int, end: int, stream: TextIO | None = None, facts: Facts = NO_FACTS):
+        self._end, self._facts = end, facts
         self._stream = stream = stream or sys.stderr
         self._bar = tqdm.tqdm(
             total=end,
@@ -40,30 +63,43 @@ class Progress:
         self._interval.waited += data_wait
         self._bar.update()
 
-    def report(
-        self, step: int, metrics: Mapping[str, float], step_seconds_at_peak: float | None = None
-    ) -> dict[str, float]:
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """What happens within is no part of the steps' time."""
+        began = time.monotonic()
+        yield
+        self._interval.began += time.monotonic() - began
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """Writes one line about the steps since the last report.
 
         Args:
           step: the last step that was done.
           metrics: averages over those steps.
-          step_seconds_at_peak: how long a step's arithmetic takes at best, where it is known.
 
         Returns:
-          `steps_per_second`; `data_wait`, the share (0 to 1) of the time that was spent waiting for data; and, where the
-          best is known, `mfu` (model FLOP utilisation), the share of it that was reached.
+          `steps_per_second`; `data_wait`, the share (0 to 1) of the time that was spent waiting for data; `memory_gib`, see
+          `memory_use`; and, where the facts tell, `samples_per_second`, `learning_rate` (of this step) and `mfu` (model FLOP
+          utilisation), the share of the best rate that was reached.
         """
         seconds = max(time.monotonic() - self._interval.began, 1e-9)
         rate, wait = self._interval.steps / seconds, min(1.0, self._interval.waited / seconds)
-        values = ", ".join(f"{name}={value:.4f}" for name, value in metrics.items())
+        memory, facts = memory_use.now(), self._facts
+        rates = {"steps_per_second": rate, "data_wait": wait, "memory_gib": memory.used_gib}
+        said = [f"{rate:.3g} steps/s"]
+        if facts.batch_size:
+            rates["samples_per_second"] = rate * facts.batch_size
+            said.append(f"{rates['samples_per_second']:.3g} samples/s")
+        if facts.step_seconds_at_peak is not None:
+            rates["mfu"] = rate * facts.step_seconds_at_peak
+            said.append(f"MFU {rates['mfu']:.1%}")
         left = duration((self._end - step - 1) / rate) if rate else "?"
-        rates = {"steps_per_second": rate, "data_wait": wait}
-        reached = ""
-        if step_seconds_at_peak is not None:
-            rates["mfu"] = rate * step_seconds_at_peak
-            reached = f"MFU {rates['mfu']:.1%}, "
-        line = f"Step {step}: {values} ({rate:.3g} steps/s, {reached}data wait {wait:.0%}, {left} left)"
+        said += [f"data wait {wait:.0%}", str(memory), f"{left} left"]
+        values = [f"{name}={value:.4f}" for name, value in metrics.items()]
+        if facts.learning_rate is not None:
+            rates["learning_rate"] = float(facts.learning_rate(step))
+            values.append(f"learning_rate={rates['learning_rate']:.3g}")
+        line = f"Step {step}: {', '.join(values)} ({', '.join(said)})"
         self._bar.set_postfix_str(f"loss={metrics.get('loss', float('nan')):.4f}, data wait {wait:.0%}", refresh=False)
         self._bar.write(line, file=self._stream)
         self._stream.flush()

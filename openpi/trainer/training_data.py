@@ -10,21 +10,31 @@ from openpi.config import build_model, build_transforms, schema
 from openpi.data import dataset as dataset_lib
 from openpi.data import fake
 from openpi.tokenizers import fast_codec_files
-from openpi.trainer import codec_source, data_source, norm_stats_source
+from openpi.trainer import codec_source, data_source, norm_stats_source, validation_data
 from openpi.transforms import transform as transform_lib
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """A dataset, the transform of its items into model inputs, and a checkpoint's assets: file name -> content."""
+    """What is trained on, and validated on.
+
+    Attributes:
+      dataset: without the episodes that are held out.
+      transform: of its items into model inputs.
+      assets: a checkpoint's: file name -> content.
+      held_out: the other episodes; None where nothing is validated.
+    """
 
     dataset: dataset_lib.Dataset
     transform: transform_lib.Transform
     assets: dict[str, bytes]
+    held_out: validation_data.HeldOut | None = None
 
 
 def open_data(config: schema.ConfigDict) -> TrainingData:
     """Opens what `config.data` names, with its statistics and action codec; makes them first where the configuration says so.
+
+    The statistics are those of all episodes, as //openpi/norm_stats computes them.
 
     Raises:
       FileNotFoundError: the dataset, the statistics or the codec are missing.
@@ -37,8 +47,10 @@ def open_data(config: schema.ConfigDict) -> TrainingData:
     stats = norm_stats_source.load_or_compute(config, dataset)
     codec_dir = codec_source.find_or_train(config, dataset, stats)
     transforms = build_transforms.build(config, codec_dir)
-    transform = transforms.training(stats, data_source.tasks(config, dataset))
-    return TrainingData(dataset, transform, _assets(config, codec_dir))
+    tasks = data_source.tasks(config, dataset)
+    trained, rest = validation_data.split(config, dataset)
+    held_out = None if rest is None else validation_data.held_out(config, rest, transforms, stats, tasks)
+    return TrainingData(trained, transforms.training(stats, tasks), _assets(config, codec_dir), held_out)
 
 
 def _inputs_spec(config: schema.ConfigDict) -> dict:
