@@ -8,8 +8,9 @@ from jax.extend.mlir import ir
 # Which parts of XLA for CPUs would keep float32 copies that no accelerator needs.
 _LIKE_AN_ACCELERATOR: dict[str, str | bool] = {
     "xla_backend_optimization_level": "0",  # of machine code: it never runs, and is ready several times sooner
+    "xla_cpu_use_fusion_emitters": False,  # the same
     "xla_cpu_experimental_ynn_fusion_type": "",  # products of float16 that come out as float32
-    "xla_disable_hlo_passes": "change-op-data-type",  # the same
+    "xla_disable_hlo_passes": "change-op-data-type",  # float16 that becomes float32 for a product
 }
 
 
