@@ -25,3 +25,9 @@ def test_as_it_is_without():
     for stats in (given.with_min_std(0.0), given.as_norm_stats()):
         for field in dataclasses.fields(stats):
             np.testing.assert_array_equal(getattr(stats, field.name), getattr(given, field.name))
+
+
+def test_of_quantiles_half_their_distance_is_what_varies():
+    stats = entry([0, 0], [1, 1], [-0.0099, -0.0101], [0.0099, 0.0101]).with_min_std(1e-2)
+    np.testing.assert_array_equal(stats.q01, [-1, -0.0101])
+    np.testing.assert_array_equal(stats.q99, [1, 0.0101])
