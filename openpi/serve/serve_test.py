@@ -1,18 +1,24 @@
 """The program as a user starts it: a process of its own, a real socket, a real checkpoint."""
 
+import concurrent.futures
+import contextlib
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
+from websockets import exceptions
+from websockets.sync import client
 
-from openpi.client import robot_description, robot_observation, websocket_client_policy
+from openpi.client import msgpack_numpy, robot_description, robot_observation, websocket_client_policy
 from openpi.policies import tiny_checkpoint
 from openpi.testing import program
 
@@ -47,8 +53,10 @@ class _Server:
             raise AssertionError(f"not ready: {line!r}; log: {''.join(self.log)}")
         self.port = int(self.ready[1])
 
-    def client(self):
-        return websocket_client_policy.WebsocketClientPolicy("127.0.0.1", self.port, connect_timeout=10)
+    def client(self, connect_timeout=10, **options):
+        return websocket_client_policy.WebsocketClientPolicy(
+            "127.0.0.1", self.port, connect_timeout=connect_timeout, **options
+        )
 
     def end(self, number):
         self.process.send_signal(number)
@@ -63,6 +71,46 @@ class _Server:
         self.process.kill()
         self.process.wait()
         self.reader.join()
+
+
+class _Probes:
+    """Asks a health port again and again, as a cluster does; `seen` is what it heard: path and status."""
+
+    def __init__(self, port):
+        self.seen, self._port, self._stop = [], port, threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self):
+        while not self._stop.wait(0.05):
+            for path in ("/livez", "/readyz"):
+                with contextlib.suppress(ConnectionError, urllib.error.URLError):
+                    self.seen.append((path, self._get(path)))
+
+    def _get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+def _until(condition, told):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, told
+        time.sleep(0.02)
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        return holder.getsockname()[1]
 
 
 def _run(*flags):
@@ -124,10 +172,87 @@ def test_serves_clients_until_sigterm(checkpoint):
                 bad.infer({"images": observation["images"]})
             assert second.infer(observation)["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
 
+            # What is asked while the signal comes is answered, or the connection is closed in order.
+            sent, answered, closed = [], [], []
+
+            def ask():
+                with client.connect(f"ws://127.0.0.1:{server.port}", compression=None) as connection:
+                    connection.recv()
+                    try:
+                        while True:
+                            connection.send(msgpack_numpy.packb({**observation, "openpi": {"num_steps": 50}}))
+                            sent.append(1)
+                            answered.append(connection.recv(timeout=10))
+                    except exceptions.ConnectionClosed as end:
+                        closed.append(end.rcvd.code)
+
+            asker = threading.Thread(target=ask)
+            asker.start()
+            while len(answered) < 3:
+                time.sleep(0.01)
             start = time.monotonic()
             assert server.end(signal.SIGTERM) == 0
             assert time.monotonic() - start < 15
+            asker.join()
+            assert closed == [1001]
+            assert len(sent) - len(answered) <= 1
         assert "Traceback" not in "".join(server.log)
+
+
+def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint, run / checkpoint.name)
+    (tmp_path / "keys").write_text("# the lab\n0123456789abcdef\n")
+    health_port, port = (_free_port() for _ in range(2))
+    flags = [
+        f"--checkpoint={run}",
+        f"--port={port}",
+        f"--health_port={health_port}",
+        "--api_key_file=keys",
+        "--max_batch_size=4",
+    ]
+    probes = _Probes(health_port)
+    with probes, _Server(*flags, cwd=tmp_path) as server:
+        # Before the model was compiled the process was alive, and not ready.
+        _until(lambda: ("/readyz", 200) in probes.seen, probes.seen)
+        assert probes.seen.index(("/readyz", 503)) < probes.seen.index(("/readyz", 200))
+        assert ("/livez", 200) in probes.seen
+        assert not [status for path, status in probes.seen if path == "/livez" and status != 200]
+        with pytest.raises(ConnectionError, match="401"):
+            server.client()
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(server.client(api_key="0123456789abcdef")) for _ in range(4)]
+            noise = np.random.default_rng(0).normal(size=(5, tiny_checkpoint.ACTION_HORIZON, 14))
+            requests = [
+                {**tiny_checkpoint.observation(i), "openpi": {"noise": noise[i], "num_steps": 3 if i == 2 else 2}}
+                for i in range(4)
+            ]
+            alone = [clients[0].infer(request)["actions"] for request in requests]
+            sizes = set()
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                for _ in range(10):
+                    results = list(pool.map(lambda each, request: each.infer(request), clients, requests))
+                    for result, actions in zip(results, alone, strict=True):
+                        np.testing.assert_allclose(result["actions"], actions, atol=1e-5)
+                    sizes |= {result["openpi"]["batch_size"] for result in results}
+            assert max(sizes) > 1
+
+            # A newer step takes over, and the clients stay.
+            shutil.copytree(checkpoint, tmp_path / "8")
+            (tmp_path / "8").rename(run / "8")
+            server.process.send_signal(signal.SIGHUP)
+            _until(lambda: f"{run}/8 serves now" in "".join(server.log), server.log)
+            np.testing.assert_allclose(clients[0].infer(requests[0])["actions"], alone[0], atol=1e-5)
+
+            server.end(signal.SIGKILL)
+            with pytest.raises(ConnectionError):
+                clients[0].infer(requests[0])
+
+        # A client that comes while nobody serves waits; then it is served by the next process on the same port.
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(server.client, api_key="0123456789abcdef", connect_timeout=_START_SECONDS)
+            with _Server(*flags, cwd=tmp_path), waiting.result() as back:
+                np.testing.assert_allclose(back.infer(requests[0])["actions"], alone[0], atol=1e-5)
 
 
 def test_ctrl_c_ends_it_and_relative_paths_are_the_users(checkpoint):
@@ -152,9 +277,11 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(checkpoint):
         (["--checkpoint={tmp}", "--port=0"], 1, r"is not a checkpoint"),
         (["--checkpoint={tmp}/none", "--port=0"], 1, r"no checkpoint at .*/none"),
         (["--port=0"], 1, r"--checkpoint=DIR"),
+        (["--env=DROID", "--checkpoint=x"], 1, r"--env=DROID chooses configuration and checkpoint itself"),
+        (["--env=DROID", "--port=0"], 1, r"gs://openpi-assets/checkpoints/pi05_droid is needed and this is offline"),
+        (["--checkpoint=x", "--host=0.0.0.0", "--port=0"], 1, r"--api_key_file=FILE.* or say --insecure"),
         (["--checkpoint=x", "--prot=1"], 2, r"prot.*did you mean.*port"),
         (["--checkpoint=x", "--num_steps=101"], 2, r"num_steps.*100"),
-        (["--checkpoint=gs://bucket/pi0", "--port=0"], 1, r"gs://bucket/pi0 is needed and this is offline"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, code, text):
@@ -174,5 +301,14 @@ def test_help_explains_with_an_example():
     )
     assert done.returncode == 0
     assert "bazel run //openpi/serve -- --checkpoint=" in done.stdout
-    for flag in ("--checkpoint", "--host", "--port", "--default_prompt", "--num_steps", "--config", "--config_name"):
+    for flag in (
+        "--checkpoint",
+        "--host",
+        "--port",
+        "--default_prompt",
+        "--num_steps",
+        "--config",
+        "--config_name",
+        "--env",
+    ):
         assert flag in done.stdout
