@@ -1,26 +1,22 @@
 """A policy behind a websocket.
 
 The server sends its metadata first; then each observation is answered by the policy's result, all of it as binary messages of
-`msgpack_numpy`. A text message is an error of the server.
+`msgpack_numpy`. A text message is an error of the server. Page: openpi/docs/protocol.md.
 """
 
+from __future__ import annotations
+
 import contextlib
-import logging
+import os
+import socket
+import struct
 import time
-import typing
 from collections.abc import Iterator
 
 from websockets import exceptions
 from websockets.sync import client
 
-from openpi.client import base_policy, msgpack_numpy
-
-logger = logging.getLogger(__name__)
-
-_RETRY_SECONDS = 5.0
-_HANDSHAKE_SECONDS = 10.0
-# A server that hangs must not hold up a robot that wants to go home.
-_CLOSE_SECONDS = 1.0
+from openpi.client import base_policy, client_session
 
 
 class WebsocketClientPolicy(base_policy.BasePolicy):
@@ -33,120 +29,131 @@ class WebsocketClientPolicy(base_policy.BasePolicy):
         *,
         api_key: str | None = None,
         connect_timeout: float | None = None,
+        infer_timeout: float | None = None,
+        reconnect_timeout: float = 0.0,
+        image_format: str | None = None,
         max_message_bytes: int | None = None,
     ) -> None:
-        """Connects, and waits for a server that is not there yet.
-
-        Args:
-          host: a host name or address, or a URI that begins with ws:// or wss://.
-          port: the server's port; None adds none to the URI.
-          api_key: sent as `Authorization: Api-Key <key>`.
-          connect_timeout: seconds to wait for the server and its metadata; None waits for ever.
-          max_message_bytes: longest message to accept; None sets no limit.
+        """Connects, and waits for a server that is not there yet. Arguments: see `client_session.Settings`.
 
         Raises:
           TimeoutError: the server did not answer in time.
-          ConnectionError: the host cannot be reached, or what answers is no policy server.
-          ValueError: host and port make no URI.
+          ConnectionError: the host cannot be reached, refuses the key, or what answers is no policy server.
+          ValueError: host and port make no URI, or another argument cannot be used.
           RuntimeError: the server sent an error.
         """
-        uri = host if host.startswith(("ws://", "wss://")) else f"ws://{host}"
-        self._uri = uri if port is None else f"{uri}:{port}"
-        self._max_message_bytes = max_message_bytes
-        self._headers = {"Authorization": f"Api-Key {api_key}"} if api_key else None
+        self._settings = client_session.Settings(
+            host,
+            port,
+            api_key=api_key,
+            connect_timeout=connect_timeout,
+            infer_timeout=infer_timeout,
+            reconnect_timeout=reconnect_timeout,
+            image_format=image_format,
+            max_message_bytes=max_message_bytes,
+        )
         self._stack = contextlib.ExitStack()
-        deadline = None if connect_timeout is None else time.monotonic() + connect_timeout
-        self._connection = self._connect(deadline)
-        with self._closing_on_error():
-            try:
-                frame = self._connection.recv(timeout=_remaining(deadline))
-            except TimeoutError:
-                raise TimeoutError(
-                    f"{self._uri} accepted the connection but sent no metadata in {connect_timeout:g} s"
-                ) from None
-            except exceptions.ConnectionClosed as closed:
-                raise self._closed(closed) from None
-            self._metadata = self._decode(frame)
+        self._ended = False
+        self._open(client_session.deadline_after(connect_timeout))
 
     def get_server_metadata(self) -> dict:
-        """Returns what the server said about itself, such as a robot's `reset_pose`."""
+        """Returns what the server said about itself when it was last connected to, such as a robot's `reset_pose`."""
         return self._metadata
 
-    def infer(self, obs: dict) -> dict:
+    def infer(self, obs: dict, *, timeout: float | None = None) -> dict:
         """Sends the observation and returns the server's result; its arrays are read-only.
+
+        Args:
+          obs: the observation.
+          timeout: seconds that the answer may take; None: the client's `infer_timeout`.
 
         Raises:
           RuntimeError: the server sent an error; the text holds it. The connection is closed.
-          ConnectionError: the connection is closed, or was closed meanwhile.
+          TimeoutError: the answer did not come in time. The connection is closed.
+          ConnectionError: the connection is closed, or was lost and did not come back within `reconnect_timeout`.
           ValueError: the observation holds what cannot be sent, or the reply is not of the wire format.
         """
-        message = msgpack_numpy.packb(obs)
-        # An exchange that broke off, by Ctrl-C for instance, would leave its reply to the next request.
-        with self._closing_on_error():
+        timeout = self._settings.infer_timeout if timeout is None else timeout
+        deadline = client_session.deadline_after(timeout)
+        message = self._settings.pack(obs, self._metadata)
+        waits, give_up = None, None
+        while True:
             try:
-                self._connection.send(message)
-                frame = self._connection.recv()
-            except exceptions.ConnectionClosed as closed:
-                raise self._closed(closed) from None
-            return self._decode(frame)
+                if waits is not None:
+                    self._open(give_up)
+                return self._exchange(message, deadline, timeout)
+            except ConnectionError:
+                if waits is None:
+                    give_up = client_session.earlier(
+                        client_session.deadline_after(self._settings.reconnect_timeout), deadline
+                    )
+                    waits = self._settings.waits(give_up)
+                if self._ended or client_session.remaining(give_up) <= 0:
+                    raise
+            # An inference changes nothing, so that the same request may go to the server that comes back.
+            time.sleep(next(waits))
 
     def close(self) -> None:
-        """Closes the connection; once closed, does nothing."""
+        """Closes the connection for good; once closed, does nothing."""
+        self._ended = True
         self._stack.close()
 
-    def __enter__(self) -> typing.Self:
+    def __enter__(self) -> WebsocketClientPolicy:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _connect(self, deadline: float | None) -> client.ClientConnection:
-        while True:
-            remaining = _remaining(deadline)
+    def _open(self, deadline: float | None) -> None:
+        """Connects anew and reads the metadata."""
+        with self._closing_on_error():
+            self._connection = self._stack.enter_context(self._connect(deadline))
             try:
-                return self._stack.enter_context(
-                    client.connect(
-                        self._uri,
-                        compression=None,
-                        max_size=self._max_message_bytes,
-                        additional_headers=self._headers,
-                        open_timeout=_HANDSHAKE_SECONDS if remaining is None else max(remaining, 0.01),
-                        close_timeout=_CLOSE_SECONDS,
-                        # Published servers answer no pings while they infer, which may take minutes the first time.
-                        ping_timeout=None,
-                    )
-                )
-            except exceptions.InvalidURI as error:
-                raise ValueError(f"not the address of a policy server: {error}") from None
-            except (ConnectionRefusedError, TimeoutError):
-                pass
-            except (OSError, exceptions.InvalidHandshake) as error:
-                raise ConnectionError(f"cannot talk to a policy server at {self._uri}: {error}") from None
-            remaining = _remaining(deadline)
-            if remaining is not None and remaining <= 0:
-                raise TimeoutError(f"no policy server answers at {self._uri}; start one with //openpi/serve")
-            logger.info("Waiting for a policy server at %s", self._uri)
-            time.sleep(_RETRY_SECONDS if remaining is None else min(_RETRY_SECONDS, remaining))
+                frame = self._connection.recv(timeout=client_session.remaining(deadline))
+            except TimeoutError:
+                raise self._settings.silent() from None
+            except exceptions.ConnectionClosed as closed:
+                raise self._settings.closed(closed) from None
+            self._metadata = self._settings.decode(frame)
+
+    def _connect(self, deadline: float | None) -> client.ClientConnection:
+        waits = self._settings.waits(deadline)
+        while True:
+            try:
+                return client.connect(self._settings.uri, **self._settings.connect_options(deadline))
+            except (OSError, exceptions.InvalidURI, exceptions.InvalidHandshake) as error:
+                self._settings.check_transient(error)
+            time.sleep(next(waits))
+
+    def _exchange(self, message: bytes, deadline: float | None, timeout: float | None) -> dict:
+        # An exchange that broke off, by Ctrl-C for instance, would leave its reply to the next request.
+        with self._closing_on_error():
+            try:
+                _limit_sending(self._connection.socket, client_session.remaining(deadline))
+                self._connection.send(message)
+                frame = self._connection.recv(timeout=client_session.remaining(deadline))
+            except TimeoutError:
+                raise self._settings.late(timeout) from None
+            except exceptions.ConnectionClosed as closed:
+                if deadline is not None and client_session.remaining(deadline) <= 0:
+                    raise self._settings.late(timeout) from None
+                raise self._settings.closed(closed) from None
+            return self._settings.decode(frame)
 
     @contextlib.contextmanager
     def _closing_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self.close()
+            self._stack.close()
             raise
 
-    def _closed(self, closed: exceptions.ConnectionClosed) -> ConnectionError:
-        return ConnectionError(f"the connection to the policy server at {self._uri} is closed: {closed}")
 
-    def _decode(self, frame: str | bytes) -> dict:
-        if isinstance(frame, str):
-            raise RuntimeError(f"error of the policy server at {self._uri}:\n{frame}")
-        message = msgpack_numpy.unpackb(frame)
-        if not isinstance(message, dict):
-            raise msgpack_numpy.DecodeError(f"{self._uri} sent a {type(message).__name__} in place of a dict")
-        return message
-
-
-def _remaining(deadline: float | None) -> float | None:
-    return None if deadline is None else deadline - time.monotonic()
+def _limit_sending(connection: socket.socket, seconds: float | None) -> None:
+    """Makes a send fail that a server which does not read holds up for so long."""
+    if os.name != "posix":
+        return
+    microseconds = 0 if seconds is None else max(1, int(seconds * 1e6))  # 0 is no limit
+    value = struct.pack("ll", *divmod(microseconds, 1_000_000))
+    with contextlib.suppress(OSError):  # of a closed socket: the send says so
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)

@@ -8,18 +8,19 @@ import warnings
 
 import numpy as np
 import pytest
+from websockets.server import ServerProtocol
 from websockets.sync import server
 
-from openpi.client import msgpack_numpy, websocket_client_policy
+from openpi.client import client_session, image_codec, msgpack_numpy, websocket_client_policy
 
 _DIRECTORY = pathlib.Path(__file__).parent / "testdata" / "protocol"
 _FRAMES = [(_DIRECTORY / f"ws_frame_{frame:02d}.bin").read_bytes() for frame in range(6)]
 
 
 @contextlib.contextmanager
-def _serving(handler, port=0):
+def _serving(handler, port=0, **options):
     """Runs a websocket server on a port of its own; gives the port."""
-    with server.serve(handler, "127.0.0.1", port, compression=None, max_size=None) as running:
+    with server.serve(handler, "127.0.0.1", port, compression=None, max_size=None, **options) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         try:
@@ -83,12 +84,11 @@ def test_large_messages_pass():
             policy.infer({"image": image})
 
 
-def test_waits_for_a_server_that_starts_later(monkeypatch, caplog):
-    monkeypatch.setattr(websocket_client_policy, "_RETRY_SECONDS", 0.1)
+def test_waits_for_a_server_that_starts_later(caplog):
     port = _free_port()
     result = []
     thread = threading.Thread(target=lambda: result.append(_connect(port)))
-    with caplog.at_level(logging.INFO, websocket_client_policy.__name__):
+    with caplog.at_level(logging.INFO, client_session.__name__):
         thread.start()
         time.sleep(0.3)
         assert f"Waiting for a policy server at ws://127.0.0.1:{port}" in caplog.text
@@ -111,9 +111,11 @@ def test_no_server_in_time_is_one_line():
 def test_a_server_that_says_nothing_is_one_line():
     leave = threading.Event()
     with _serving(lambda _: leave.wait()) as port:
-        with pytest.raises(TimeoutError, match="sent no metadata in 0.3 s"):
-            websocket_client_policy.WebsocketClientPolicy(port=port, connect_timeout=0.3)
-        leave.set()
+        try:
+            with pytest.raises(TimeoutError, match="accepted the connection but sent no metadata in time"):
+                websocket_client_policy.WebsocketClientPolicy(port=port, connect_timeout=0.3)
+        finally:
+            leave.set()
 
 
 def test_a_listener_that_does_not_answer_is_one_line():
@@ -215,3 +217,163 @@ def test_host_may_be_a_uri(form):
         websocket_client_policy.WebsocketClientPolicy(form, port, connect_timeout=10).close()
         uri = f"{form.removeprefix('ws://')}:{port}"
         websocket_client_policy.WebsocketClientPolicy(f"ws://{uri}", None, connect_timeout=10).close()
+
+
+def _echo(connection):
+    connection.send(_FRAMES[0])
+    for message in connection:
+        connection.send(message)
+
+
+def test_an_answer_that_is_late_ends_the_request_and_the_connection():
+    leave = threading.Event()
+
+    def handler(connection):
+        connection.send(_FRAMES[0])
+        connection.recv()
+        leave.wait()
+
+    with _serving(handler) as port:
+        try:
+            with _connect(port, infer_timeout=30) as policy:
+                start = time.monotonic()
+                with pytest.raises(TimeoutError, match=f"ws://127.0.0.1:{port} did not answer within 0.2 s"):
+                    policy.infer({}, timeout=0.2)
+                assert time.monotonic() - start < 3
+                with pytest.raises(ConnectionError, match="is closed"):
+                    policy.infer({})
+        finally:
+            leave.set()
+
+
+def test_a_server_that_does_not_read_holds_up_no_request_with_a_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        done = threading.Event()
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                protocol = ServerProtocol()
+                protocol.receive_data(connection.recv(10_000))
+                protocol.send_response(protocol.accept(protocol.events_received()[0]))
+                protocol.send_binary(_FRAMES[0])
+                connection.sendall(b"".join(protocol.data_to_send()))
+                done.wait()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            with _connect(listener.getsockname()[1]) as policy:
+                start = time.monotonic()
+                with pytest.raises(TimeoutError, match="did not answer within 0.3 s"):
+                    policy.infer({"x": bytes(50_000_000)}, timeout=0.3)
+                assert time.monotonic() - start < 5
+        finally:
+            done.set()
+            thread.join()
+
+
+def test_a_lost_server_is_waited_for_and_asked_again():
+    asked = []
+
+    def leaving(connection):
+        connection.send(_FRAMES[0])
+        asked.append(connection.recv())
+
+    with _serving(leaving) as port:
+        policy = _connect(port, reconnect_timeout=30)
+        thread = threading.Thread(target=lambda: asked.append(policy.infer({"x": 1})))
+        thread.start()
+        while not asked:
+            time.sleep(0.01)
+    with _serving(_echo, port), policy:
+        thread.join()
+        assert asked[-1] == {"x": 1}
+        assert policy.infer({"x": 2}) == {"x": 2}
+
+
+def test_a_server_that_does_not_come_back_in_time_is_one_line():
+    def leaving(connection):
+        connection.send(_FRAMES[0])
+        connection.recv()
+
+    with _serving(leaving) as port:
+        policy = _connect(port, reconnect_timeout=0.3)
+    with policy, pytest.raises((TimeoutError, ConnectionError)) as caught:
+        policy.infer({})
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConnectionError, match="is closed"):
+        policy.infer({})  # after close
+
+
+def test_an_error_of_the_server_is_not_asked_for_again():
+    requests = []
+
+    def failing(connection):
+        connection.send(_FRAMES[0])
+        for message in connection:
+            requests.append(message)
+            if len(requests) == 1:
+                connection.send("bad_observation")
+                return
+            connection.send(message)
+
+    with _serving(failing) as port, _connect(port, reconnect_timeout=10) as policy:
+        with pytest.raises(RuntimeError, match="bad_observation"):
+            policy.infer({"x": 1})
+        assert policy.infer({"x": 2}) == {"x": 2}  # on a connection of its own
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("offers", [[], ["png"]])
+def test_images_are_compressed_for_servers_that_offer_it(offers):
+    image = np.zeros((64, 64, 3), np.uint8)
+    received = []
+
+    def handler(connection):
+        connection.send(msgpack_numpy.packb({"openpi": {"image_formats": offers}}))
+        for message in connection:
+            received.append(message)
+            connection.send(_FRAMES[2])
+
+    with _serving(handler) as port, _connect(port, image_format="png") as policy:
+        policy.infer({"images": {"cam": image}})
+    sent = msgpack_numpy.unpackb(received[0])["images"]["cam"]
+    if offers:
+        assert len(received[0]) < image.nbytes / 10
+        sent = image_codec.decompress(sent, max_bytes=image.nbytes)
+    np.testing.assert_array_equal(sent, image, strict=True)
+
+
+def _refusing(status):
+    """A server that refuses the first upgrade with this status and takes the next."""
+    seen = []
+
+    def process_request(connection, request):
+        seen.append(request)
+        return connection.respond(status, "no\n") if len(seen) == 1 else None
+
+    return process_request
+
+
+def test_a_server_that_is_not_ready_is_waited_for():
+    with _serving(_echo, process_request=_refusing(503)) as port, _connect(port) as policy:
+        assert policy.infer({"x": 1}) == {"x": 1}
+
+
+def test_a_refused_key_is_one_line():
+    with (
+        _serving(_echo, process_request=_refusing(401)) as port,
+        pytest.raises(ConnectionError, match=r"refuses the API key \(HTTP 401\); give its api_key") as caught,
+    ):
+        _connect(port)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"infer_timeout": -1}, {"reconnect_timeout": float("nan")}, {"image_format": "gif"}]
+)
+def test_bad_settings_are_named(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        client_session.Settings("localhost", 1, **options)
