@@ -7,7 +7,16 @@ import shutil
 from openpi.checkpoints import layout
 
 # What training writes beside the steps. Everything else is somebody's, and nothing here deletes it.
-_OUR_FILES = re.compile(r"config\.json|metrics\.jsonl|loss\.png|wandb_id\.txt|events\.out\.tfevents\..*|\..*\.tmp")
+_OUR_FILES = re.compile(
+    r"config\.json|metrics\.jsonl|loss\.png|first_batch\.png|wandb_id\.txt|events\.out\.tfevents\..*|\..*\.tmp"
+)
+# Folders by name, and what is in them.
+_OUR_FOLDERS = {
+    layout.BAD_BATCHES: re.compile(r".*\.npz|\..*"),
+    "validation": re.compile(r"\d+\.json|\d+_episode_\d+\.png|\..*\.tmp"),
+    "profile": re.compile("plugins"),
+    "wandb": re.compile(r"(offline-)?run-.*|latest-run|debug.*\.log|settings"),
+}
 
 
 def check(directory: str | pathlib.Path, *, overwrite: bool, resume: bool) -> None:
@@ -67,4 +76,6 @@ def _is_ours(entry: pathlib.Path) -> bool:
         return _OUR_FILES.fullmatch(entry.name) is not None
     if layout.TEMPORARY_INFIX in entry.name:
         return True
+    if entry.name in _OUR_FOLDERS:
+        return all(_OUR_FOLDERS[entry.name].fullmatch(inner.name) for inner in entry.iterdir())
     return entry.name.isdigit() and (entry / layout.STEP_MARKER).is_file()

@@ -10,7 +10,20 @@ def make_run(run):
         (run / step / "params").mkdir(parents=True)
         (run / step / "_CHECKPOINT_METADATA").write_text("{}")
     (run / "15.orbax-checkpoint-tmp-3").mkdir()
-    for name in ("metrics.jsonl", "config.json", "loss.png", "events.out.tfevents.1.host"):
+    for name in (
+        "metrics.jsonl",
+        "config.json",
+        "loss.png",
+        "first_batch.png",
+        "events.out.tfevents.1.host",
+        "bad_batches/7.npz",
+        "validation/10.json",
+        "validation/10_episode_3.png",
+        "wandb/offline-run-1-a/run-a.wandb",
+        "wandb/debug-internal.log",
+        "profile/plugins/profile/1/host.xplane.pb",
+    ):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text("x")
 
 
@@ -54,7 +67,9 @@ def test_overwrite_deletes_a_run(tmp_path):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("foreign", ["notes.txt", ".bashrc", "src/main.py", "2024/holiday.jpg", "link"])
+@pytest.mark.parametrize(
+    "foreign", ["notes.txt", ".bashrc", "src/main.py", "2024/holiday.jpg", "link", "validation/notes.txt", "wandb/key"]
+)
 def test_overwrite_refuses_what_training_did_not_write(tmp_path, foreign):
     make_run(tmp_path / "run")
     path = tmp_path / "run" / foreign

@@ -45,6 +45,10 @@ class Loader(Iterator[Sample]):
         self._next += 1
         return batch
 
+    def peek(self) -> Sample:
+        """The next batch, read on its own: the position stays, and nothing is read ahead."""
+        return self._read(self._next)
+
     def get_state(self) -> dict[str, Any]:
         """The position, as JSON can hold it; see `position`."""
         return position.save(self._next, self._facts)

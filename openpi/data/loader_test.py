@@ -80,6 +80,14 @@ def test_a_state_resumes_with_the_same_batches(consumed):
         assert numbers(next(second) for _ in range(6)) == expected
 
 
+def test_peeking_moves_nothing():
+    with loader.create_loader(Numbers(10), double, batch_size=4, seed=1, num_threads=0) as batches:
+        next(batches)
+        state, ahead = batches.get_state(), batches.peek()
+        assert batches.get_state() == state
+        np.testing.assert_array_equal(next(batches)["n"], ahead["n"])
+
+
 def test_processes_keep_the_order():
     assert take(6, num_workers=2) == take(6)
 

@@ -5,15 +5,12 @@ import pathlib
 import jax
 import numpy as np
 
-from openpi.config import build_model, build_transforms, schema
+from openpi.config import build_transforms, schema
 from openpi.data import dataset as dataset_lib
 from openpi.data import loader
-from openpi.models import observation, preprocess
 from openpi.normalization import norm_stats
 from openpi.trainer import codec_source, compile_step, data_source, norm_stats_source, plan, plan_report
-from openpi.trainer.preflight import advice, pictures, stages
-
-_MAX_SHOWN = 6  # samples in the picture
+from openpi.trainer.preflight import advice, model_view, stages
 
 
 def dry_run(config: schema.ConfigDict, picture: pathlib.Path) -> int:
@@ -45,7 +42,7 @@ def dry_run(config: schema.ConfigDict, picture: pathlib.Path) -> int:
     with loader.create_loader(dataset, road, batch_size=config.batch_size, seed=config.seed, num_threads=0) as batches:
         batch = jax.tree.map(np.asarray, jax.device_put(next(batches)))  # as the device holds it: float32
     print(f"\nthe first batch\n{stages.render([stages.Stage('batch', stages.describe(batch))])}")
-    print(f"\nwhat the model sees: {_draw(config, batch, picture)}")
+    print(f"\nwhat the model sees: {model_view.draw(config, batch, picture)}")
 
     facts = advice.Facts(
         fps=dataset.fps,
@@ -82,23 +79,3 @@ def _memory(config: schema.ConfigDict, sample: dict) -> list[advice.Finding]:
         return []
     text = f"a step takes {planned.peak / plan_report.GIB:.2f} GiB and a device here has {has / plan_report.GIB:.2f}"
     return [advice.Finding(True, f"{text}: //openpi/train:plan tells what to change")]
-
-
-def _draw(config: schema.ConfigDict, batch, path: pathlib.Path) -> pathlib.Path:
-    shown = jax.tree.map(lambda leaf: leaf[:_MAX_SHOWN], batch)
-    model = build_model.build(config.model)
-
-    def see(augmentation: str):
-        return preprocess.preprocess(
-            jax.random.key(config.seed),
-            observation.Observation.from_dict(shown),
-            image_keys=model.image_keys,
-            image_resolution=model.image_resolution,
-            augmentation=augmentation,
-        )
-
-    seen = see("none")
-    augmented = see(model.augmentation).images if model.augmentation != "none" else None
-    state = [", ".join(f"{number:.2g}" for number in row[:4]) for row in np.asarray(shown["state"])]
-    captions = [f"sample {i}: state {text}, …" for i, text in enumerate(state)]
-    return pictures.write(path, seen.images, seen.image_masks, captions, augmented)

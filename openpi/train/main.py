@@ -32,7 +32,7 @@ from absl import logging as absl_logging
 
 from openpi.config import app, schema
 from openpi.train import dry_run, training
-from openpi.trainer import distributed, distributed_flags
+from openpi.trainer import distributed, distributed_flags, profile_steps
 
 _DRY_RUN = flags.DEFINE_boolean(
     "dry_run",
@@ -42,6 +42,9 @@ _DRY_RUN = flags.DEFINE_boolean(
 _PICTURE = flags.DEFINE_string(
     "dry_run_png", None, "Where --dry_run saves the images that the model sees; default: dry_run_<config.name>.png."
 )
+_PROFILE = flags.DEFINE_string(
+    "profile_steps", None, "FIRST:STOP: profile these steps into the run's folder, for TensorBoard and Perfetto."
+)
 
 
 def main(config: schema.ConfigDict) -> int:
@@ -50,8 +53,9 @@ def main(config: schema.ConfigDict) -> int:
     logging.getLogger("openpi").setLevel(logging.INFO)
     if _DRY_RUN.value:
         return dry_run.dry_run(config, pathlib.Path(_PICTURE.value or f"dry_run_{config.name}.png").absolute())
+    profile = None if _PROFILE.value is None else profile_steps.parse(_PROFILE.value)
     with distributed.joined(distributed_flags.rendezvous()) as processes:
-        return training.train(config, processes)
+        return training.train(config, processes, profile)
 
 
 if __name__ == "__main__":

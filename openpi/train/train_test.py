@@ -44,7 +44,7 @@ def train(home, *flags):
 
 
 def test_trains_to_a_checkpoint_that_can_be_served(home):
-    code, out, err = train(home, *tiny_dataset.FLAGS, "--config.exp_name=whole")
+    code, out, err = train(home, *tiny_dataset.FLAGS, "--config.exp_name=whole", "--profile_steps=1:3")
     assert code == 0, err
     run = home / "checkpoints" / "aloha_reach" / "whole"
     assert out.splitlines()[0].startswith("trained steps 0 to 3 in ")
@@ -52,7 +52,18 @@ def test_trains_to_a_checkpoint_that_can_be_served(home):
     assert "batch image/base_0_rgb uint8[4, 56, 56, 3]" in err
     assert "Step 3: loss=" in err
     assert "WARNING" not in err
-    assert sorted(entry.name.split(".")[0] for entry in run.iterdir()) == ["3", "config", "events", "loss", "metrics"]
+    assert sorted(entry.name.split(".")[0] for entry in run.iterdir()) == [
+        "3",
+        "config",
+        "events",
+        "first_batch",
+        "loss",
+        "metrics",
+        "profile",
+    ]
+    assert (run / "first_batch.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(run.glob("profile/plugins/profile/*/*.xplane.pb"))) == 1
+    assert "profile of steps 1 to 2: tensorboard --logdir=" in err
 
     lines = metrics_writer.read(run)
     assert [line["step"] for line in lines] == [0, 1, 2, 3]

@@ -27,23 +27,35 @@ from openpi.trainer import (
     metrics_writer,
     open_run,
     plot,
+    profile_steps,
     progress,
     run_checkpoints,
     setup,
     sharding,
     stop_signal,
+    trackers,
     training_data,
     validation,
 )
+from openpi.trainer.preflight import model_view
 
 _LOGGER = logging.getLogger("openpi")
 
 
-def train(config: schema.ConfigDict, processes: distributed.Processes = distributed.ALONE) -> int:
+def train(
+    config: schema.ConfigDict,
+    processes: distributed.Processes = distributed.ALONE,
+    profile: profile_steps.Window | None = None,
+) -> int:
     """Trains as `config` says, and prints where the result is.
 
     Whatever can be seen to fail early does, before the run's folder is touched. All `processes` call this; the first of them
     alone writes logs, metrics and plots.
+
+    Args:
+      config: what is trained.
+      processes: this one and the others.
+      profile: steps that process 0 profiles.
 
     Returns:
       The exit code: 0, or that of the signal which stopped it.
@@ -94,6 +106,7 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
         if data.held_out is not None:
             validate = validation.build(config, parts, abstract.params, data.held_out, run_dir)
 
+        first_batch = rows.peek() if checkpoint is None and processes.index == 0 else None
         run = open_run.open_run(run_dir, config, processes)
         stack.callback(run.close)  # waits for the last save
         batches = stack.enter_context(  # reads ahead from here on, more than the loop runs ahead of the device
@@ -109,8 +122,12 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
         began, start = time.monotonic(), int(state.step)
         with (
             stop_signal.StopSignal(processes, start) as stop,
-            _writer(run_dir, start, processes) as writer,
+            _writer(config, run_dir, start, processes) as writer,
         ):
+            if first_batch is not None:
+                writer.picture(0, "first_batch", model_view.draw(config, first_batch, run_dir / "first_batch.png"))
+            if profile is not None and processes.index == 0:
+                step_fn = stack.enter_context(profile_steps.ProfiledStep(step_fn, start, profile, run_dir))
             outcome = loop.train(
                 step_fn,
                 state,
@@ -145,10 +162,12 @@ def train(config: schema.ConfigDict, processes: distributed.Processes = distribu
     return outcome.exit_code
 
 
-def _writer(run_dir: pathlib.Path, start: int, processes: distributed.Processes) -> metrics_writer.MetricsWriter:
+def _writer(
+    config: schema.ConfigDict, run_dir: pathlib.Path, start: int, processes: distributed.Processes
+) -> metrics_writer.MetricsWriter:
     if processes.index:
         return metrics_writer.Nowhere()
-    return metrics_writer.MetricsWriter(run_dir, resume_step=start)
+    return trackers.open_writer(config, run_dir, resume_step=start)
 
 
 def _nowhere(stack: contextlib.ExitStack) -> TextIO:

@@ -1,46 +1,61 @@
-"""Metrics on disk: one JSON object a line for machines, and TensorBoard events for people."""
+"""Metrics on disk, one JSON object a line, and in trackers, which show them to people."""
 
 import contextlib
 import json
 import math
 import pathlib
-from collections.abc import Iterator, Mapping
-from typing import Self
-
-import tensorboardX
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, Self
 
 FILE_NAME = "metrics.jsonl"
 
 
+class Tracker(Protocol):
+    """Shows a run to people."""
+
+    def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Takes finite values."""
+
+    def picture(self, step: int, name: str, path: pathlib.Path) -> None:
+        """Takes a PNG file."""
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+
+
 class MetricsWriter:
-    """Writes to `<directory>/metrics.jsonl` and `<directory>/events.out.tfevents.*`. Use it as a context manager.
+    """Writes to `<directory>/metrics.jsonl` and to trackers. Use it as a context manager.
 
     Args:
       directory: the run; it exists.
       resume_step: the first step that will be written. Lines from it on, which an interrupted run wrote after its last
         checkpoint, are dropped.
+      trackers: are closed with this.
     """
 
-    def __init__(self, directory: str | pathlib.Path, *, resume_step: int = 0):
+    def __init__(self, directory: str | pathlib.Path, *, resume_step: int = 0, trackers: Sequence[Tracker] = ()):
         path = pathlib.Path(directory) / FILE_NAME
         _drop_from(path, resume_step)
         self._file = path.open("a", encoding="utf-8")
-        purge = resume_step if resume_step > 0 else None
-        self._events = tensorboardX.SummaryWriter(str(directory), purge_step=purge, write_to_disk=True)
+        self._trackers = trackers
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Adds a line `{"step": step, ...}`; it is on disk when this returns. Values that aren't finite become null."""
         finite = {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
         self._file.write(json.dumps({"step": step, **finite}) + "\n")
         self._file.flush()
-        for name, value in finite.items():
-            if value is not None:
-                self._events.add_scalar(name, value, step)
-        self._events.flush()
+        for tracker in self._trackers:
+            tracker.metrics(step, {name: value for name, value in finite.items() if value is not None})
+
+    def picture(self, step: int, name: str, path: pathlib.Path) -> None:
+        """Hands a PNG file to the trackers."""
+        for tracker in self._trackers:
+            tracker.picture(step, name, path)
 
     def close(self) -> None:
         self._file.close()
-        self._events.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +71,9 @@ class Nowhere(MetricsWriter):
         pass
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def picture(self, step: int, name: str, path: pathlib.Path) -> None:
         pass
 
     def close(self) -> None:

@@ -1,5 +1,4 @@
 import json
-import struct
 
 from openpi.trainer import metrics_writer
 
@@ -26,13 +25,28 @@ def test_resuming_drops_what_came_after_the_checkpoint(tmp_path):
         json.loads(line)
 
 
-def test_tensorboard_events(tmp_path):
-    with metrics_writer.MetricsWriter(tmp_path) as writer:
-        writer.write(7, {"loss": 1.5})
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    records = events.read_bytes()
-    assert b"loss" in records
-    assert struct.pack("<f", 1.5) in records
+class Tracker:
+    def __init__(self):
+        self.seen = []
+
+    def metrics(self, step, metrics):
+        self.seen.append((step, metrics))
+
+    def picture(self, step, name, path):
+        self.seen.append((step, name, path))
+
+    def close(self):
+        self.seen.append("closed")
+
+
+def test_trackers_get_what_is_finite_and_pictures(tmp_path):
+    trackers = [Tracker(), Tracker()]
+    with metrics_writer.MetricsWriter(tmp_path, trackers=trackers) as writer:
+        writer.write(7, {"loss": 1.5, "grad_norm": float("inf")})
+        writer.picture(8, "seen", tmp_path / "a.png")
+    for tracker in trackers:
+        assert tracker.seen == [(7, {"loss": 1.5}), (8, "seen", tmp_path / "a.png"), "closed"]
+    assert metrics_writer.read(tmp_path) == [{"step": 7, "loss": 1.5, "grad_norm": None}]
 
 
 def test_no_metrics_yet(tmp_path):

@@ -54,6 +54,7 @@ PACKAGES = {
     "tqdm": ["tqdm"],
     "typing_extensions": ["typing_extensions"],
     "uv": ["uv"],
+    "wandb": ["wandb"],
     "websockets": ["websockets"],
 }
 
