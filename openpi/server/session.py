@@ -10,7 +10,7 @@ from collections.abc import Callable
 from websockets import exceptions
 from websockets.asyncio import server
 
-from openpi.client import msgpack_numpy
+from openpi.client import msgpack_dialects, msgpack_numpy
 from openpi.policies import request_options
 from openpi.server import failure, inbox, metrics, model_worker, rate_limit
 
@@ -94,7 +94,7 @@ class Session:
         if self._rate and self._limits.max_rate and not self._rate.take(message.arrived):
             raise failure.rate_limited(self._limits.max_rate)
         start = time.perf_counter()
-        observation = _decode(message.frame, self._limits.message)
+        observation, dialect = _decode(message.frame, self._limits.message)
         _, options = request_options.take(observation)
         decoded = time.perf_counter()
         self._recorder.stage("decode").observe(decoded - start)
@@ -111,7 +111,7 @@ class Session:
             }
         start = time.perf_counter()
         try:
-            return msgpack_numpy.packb(reply)
+            return msgpack_dialects.packb(reply, dialect)
         except (ValueError, TypeError) as error:
             raise RuntimeError("the policy's result cannot be sent") from error
         finally:
@@ -152,15 +152,16 @@ class Session:
         if failure.is_ours(error):
             _logger.error("request %s failed", request_id, exc_info=error)
         else:
-            _logger.warning("request %s refused: %s: %s", request_id, type(error).__name__, error)
+            # Only its text: whoever keeps records of the log would keep the whole message with it.
+            _logger.warning("request %s refused: %s: %s", request_id, type(error).__name__, str(error))
         await self._send(failure.describe(error, request_id))
         await self._connection.close(failure.CLOSE_CODE, failure.CLOSE_REASON)
 
 
-def _decode(frame: str | bytes, limits: msgpack_numpy.Limits) -> dict:
+def _decode(frame: str | bytes, limits: msgpack_numpy.Limits) -> tuple[dict, msgpack_dialects.Dialect]:
     if isinstance(frame, str):
         raise msgpack_numpy.DecodeError("got a text frame; send observations as binary msgpack frames")
-    observation = msgpack_numpy.unpackb(frame, limits=limits)
+    observation, dialect = msgpack_dialects.unpackb(frame, limits=limits)
     if not isinstance(observation, dict):
         raise msgpack_numpy.DecodeError(f"an observation is a dict; got {type(observation).__name__}")
-    return observation
+    return observation, dialect

@@ -16,7 +16,6 @@ from openpi.server import api_keys, front_door, listen_socket, metrics, model_wo
 
 _logger = logging.getLogger(__name__)
 _SECONDS_TO_CLOSE = 2.0  # How long a client may take to answer the closing handshake.
-_SECONDS_TO_OPEN = 10.0  # How long one may take to say what it wants.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class Options:
       per_session: what one client may do.
       keys: what lets clients in; None lets everybody.
       tls: how to encrypt; None does not.
+      open_seconds: how long a client may take to say what it wants, the handshake of TLS apart.
       ping_seconds: a client that answers no ping for twice as long is let go. Pings are answered during an inference.
       drain_seconds: how long inferences that run or wait when the server stops may take to be answered.
     """
@@ -42,6 +42,7 @@ class Options:
     per_session: session.Limits = dataclasses.field(default_factory=session.Limits)
     keys: api_keys.ApiKeys | None = None
     tls: ssl.SSLContext | None = None
+    open_seconds: float = 10.0
     ping_seconds: float = 20.0
     drain_seconds: float = 10.0
 
@@ -118,7 +119,7 @@ class WebsocketServer:
         host, port = self._listener.getsockname()[:2]
         encryption: dict[str, Any] = {}
         if self._options.tls:
-            encryption = {"ssl": self._options.tls, "ssl_handshake_timeout": _SECONDS_TO_OPEN}
+            encryption = {"ssl": self._options.tls, "ssl_handshake_timeout": self._options.open_seconds}
         try:
             running = await server.serve(
                 self._serve_client,
@@ -127,7 +128,7 @@ class WebsocketServer:
                 compression=None,
                 max_size=self._options.max_message_bytes,
                 max_queue=1,  # `Inbox` holds what is to be held.
-                open_timeout=_SECONDS_TO_OPEN,
+                open_timeout=self._options.open_seconds,
                 close_timeout=_SECONDS_TO_CLOSE,
                 ping_interval=self._options.ping_seconds,
                 ping_timeout=self._options.ping_seconds,
