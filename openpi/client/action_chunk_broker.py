@@ -1,5 +1,7 @@
 """Plays action chunks step by step."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,7 @@ def _take(tree: Any, step: int) -> Any:
         return tree[step]
     if isinstance(tree, dict):
         return {key: _take(value, step) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, (list, tuple)):
         return type(tree)(_take(value, step) for value in tree)
     return tree
 
@@ -65,6 +67,6 @@ def _check_length(path: str, tree: Any, action_horizon: int) -> None:
                 f"cannot play {action_horizon} steps of '{path}', which has shape {tree.shape}; lower action_horizon"
             )
         return
-    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
     for key, value in children:
         _check_length(f"{path}/{key}" if path else str(key), value, action_horizon)

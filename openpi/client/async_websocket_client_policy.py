@@ -79,7 +79,7 @@ class AsyncWebsocketClientPolicy:
         message = self._settings.pack(obs, self._metadata)
         try:
             await _within(deadline, self._lock.acquire())
-        except asyncio.TimeoutError:  # noqa: UP041 (another class before Python 3.11)
+        except asyncio.TimeoutError:  # another class than the builtin before Python 3.11
             raise self._settings.late(timeout) from None
         try:
             return await self._infer(message, deadline, timeout)
@@ -121,7 +121,7 @@ class AsyncWebsocketClientPolicy:
             self._connection = await self._connect(deadline)
             try:
                 frame = await _within(deadline, self._connection.recv())
-            except asyncio.TimeoutError:  # noqa: UP041 (another class before Python 3.11)
+            except asyncio.TimeoutError:  # another class than the builtin before Python 3.11
                 raise self._settings.silent() from None
             except exceptions.ConnectionClosed as closed:
                 raise self._settings.closed(closed) from None
@@ -144,7 +144,7 @@ class AsyncWebsocketClientPolicy:
             try:
                 await _within(deadline, self._connection.send(message))
                 frame = await _within(deadline, self._connection.recv())
-            except asyncio.TimeoutError:  # noqa: UP041 (another class before Python 3.11)
+            except asyncio.TimeoutError:  # another class than the builtin before Python 3.11
                 raise self._settings.late(timeout) from None
             except exceptions.ConnectionClosed as closed:
                 raise self._settings.closed(closed) from None

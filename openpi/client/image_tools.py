@@ -40,7 +40,7 @@ def resize_with_pad(
         raise ValueError(f"images to resize must be uint8, got {images.dtype}; see image_tools.convert_to_uint8")
     flat = images.reshape(-1, *images.shape[-3:])
     resized = np.zeros((len(flat), height, width, flat.shape[-1]), np.uint8)
-    for source, target in zip(flat, resized, strict=True):
+    for source, target in zip(flat, resized):
         _resize_into(source, target, method)
     return resized.reshape(*images.shape[:-3], height, width, images.shape[-1])
 

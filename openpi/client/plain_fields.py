@@ -1,6 +1,8 @@
 """Reads plain data (JSON, msgpack, a configuration) field by field. Each function raises ValueError, in one line that begins with
 `where`, the place of the value."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,7 +29,7 @@ def check_unique(names: Iterable[str], where: str) -> None:
 
 def entries(values: Any, where: str) -> list[tuple[str, Any]]:
     """Each entry of a sequence with its place, for errors."""
-    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
         raise ValueError(f"{where}={values!r:.80} must be a list")
     return [(f"{where}[{index}]", value) for index, value in enumerate(values)]
 
@@ -60,7 +62,7 @@ def flag(value: Any, where: str) -> bool:
 
 def numbers(value: Any, count: int, where: str) -> tuple[float, ...]:
     """`count` finite numbers; a single one may stand without a list."""
-    values = value if isinstance(value, list | tuple) else (value,) * (count == 1)
+    values = value if isinstance(value, (list, tuple)) else (value,) * (count == 1)
     found = [number for _, number in entries(values, where)]
     if len(found) != count or not all(type(number) in (int, float) and math.isfinite(number) for number in found):
         raise ValueError(f"{where}={value!r:.80} must be {count} finite number{'s' if count > 1 else ''}")

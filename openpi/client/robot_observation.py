@@ -23,7 +23,7 @@ def check_observation(robot: robot_description.RobotDescription, observation: Ma
     if state.ndim != 1:
         raise ValueError(f"the state of one observation is [{len(robot.state_names)}] numbers; got {list(state.shape)}")
     if not np.isfinite(state).all():
-        bad = [name for name, value in zip(robot.state_names, state, strict=True) if not np.isfinite(value)]
+        bad = [name for name, value in zip(robot.state_names, state) if not np.isfinite(value)]
         raise ValueError(f"the state is not finite: {', '.join(bad)}; send the robot's measurements as numbers")
     read_images(robot, observation)
 

@@ -19,6 +19,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from openpi.checkpoints import locate
+from openpi.client import image_codec
 from openpi.config import app, load, schema, table
 from openpi.policies import create, request_options
 from openpi.serve import admission, environments
@@ -149,7 +150,8 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
     logger.info("compiling the model")
     max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value)
     logger.info("batches of up to %d", max_batch_size)
-    return reloader.Loaded(step_dir, policy, policy.metadata, max_batch_size)
+    metadata = {**policy.metadata, "openpi": {"image_formats": list(image_codec.FORMATS)}}
+    return reloader.Loaded(step_dir, policy, metadata, max_batch_size)
 
 
 if __name__ == "__main__":
