@@ -159,7 +159,7 @@ def joined(rendezvous: Rendezvous) -> Iterator[Processes]:
         code = program.report(error)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        watch.leave(code)
     watch.stop()
     jax.distributed.shutdown()
 

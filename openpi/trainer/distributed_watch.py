@@ -33,7 +33,8 @@ class Watch:
         count: int,
         *,
         silence_s: float,
-        end: Callable[[str], None] | None = None,
+        say: Callable[[str], None] = program.say_error,
+        end: Callable[[int], None] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
@@ -41,11 +42,12 @@ class Watch:
         index: this process.
         count: of processes.
         silence_s: a process that has not been heard of for so long has failed.
-        end: called with a line when another process has failed; by default it says the line and ends this one.
+        say: called with a line when another process has failed.
+        end: called with an exit code after that.
         clock: seconds.
         """
         self._store, self._index, self._count, self._silence_s = store, index, count, silence_s
-        self._end, self._clock = end or _say_and_end, clock
+        self._say, self._end, self._clock = say, end, clock
         self._listeners: list[Callable[[dict[str, str]], None]] = []
         self._beats = 0
         self._heard = dict.fromkeys(range(count), ("", clock()))
@@ -88,31 +90,31 @@ class Watch:
             listener(entries)
 
     def fail(self, error: BaseException) -> None:
-        """Tells the others that this process ends because of `error`, so that it alone is left to say it here.
+        """Tells the others that this process ends because of `error`. It is left to say so here, and then to call `leave`.
 
         Does not return if another process is the cause: then this one ends with a line about that.
         """
         text = " ".join(str(error).split()) or type(error).__name__
         lost = bool(_LOST.search(text))
-        time.sleep((self._silence_s if lost else 0) + 2 * INTERVAL_S)  # the watch may know who failed first
+        time.sleep((self._silence_s if lost else 0) + 4 * INTERVAL_S)  # the watch may know who failed first
         if not self._speaks.acquire(blocking=False):
             time.sleep(_LINGER_S * 2)  # the watch speaks, and ends the program
         self._stopped.set()
-        try:
+        with contextlib.suppress(RuntimeError):  # no store any more
             self._store.set("failed", f"{self._index} {text[:_MAX_TEXT]}")
-            self._store.set(f"alive/{self._index}", _GONE)
-        except RuntimeError:  # no store any more
-            return
-        if self._index == 0:
-            self._linger()
 
-    def _linger(self) -> None:
-        deadline = self._clock() + _LINGER_S
-        while self._clock() < deadline:
-            entries = self._store.read()
-            if all(entries.get(f"alive/{other}") == _GONE for other in range(1, self._count)):
-                return
-            time.sleep(INTERVAL_S / 5)
+    def leave(self, code: int) -> None:
+        """Ends this process. Process 0, which holds the store, waits until the others have seen in it why they end."""
+        deadline, now = time.monotonic() + _LINGER_S, self._clock()
+        others = [other for other in range(1, self._count) if now - self._heard[other][1] <= self._silence_s]
+        with contextlib.suppress(RuntimeError):  # no store any more
+            self._store.set(f"alive/{self._index}", _GONE)
+            while self._index == 0 and time.monotonic() < deadline:
+                entries = self._store.read()
+                if all(entries.get(f"alive/{other}") == _GONE for other in others):
+                    break
+                time.sleep(INTERVAL_S / 5)
+        self._end(code)
 
     def _run(self) -> None:
         while not self._stopped.wait(INTERVAL_S):
@@ -123,15 +125,10 @@ class Watch:
                     self._end_with(
                         f"process 0 of {self._count}, the coordinator, is gone: {' '.join(str(error).split())}"
                     )
+                return
 
     def _end_with(self, line: str) -> None:
         if not self._speaks.acquire(blocking=False):
             return
-        with contextlib.suppress(RuntimeError):  # no store any more
-            self._store.set(f"alive/{self._index}", _GONE)
-        self._end(line)
-
-
-def _say_and_end(line: str) -> None:
-    program.say_error(line)
-    os._exit(1)
+        self._say(line)
+        self.leave(1)

@@ -25,12 +25,16 @@ class Memory:
 
 
 @pytest.fixture
-def group():
+def group(monkeypatch):
     """Three watches with what they said, on one clock."""
+    monkeypatch.setattr(distributed_watch, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(distributed_watch, "_LINGER_S", 0.3)
     store, now = Memory(), [0.0]
     said = [[], [], []]
     watches = [
-        distributed_watch.Watch(store, index, 3, silence_s=10, end=said[index].append, clock=lambda: now[0])
+        distributed_watch.Watch(
+            store, index, 3, silence_s=10, say=said[index].append, end=lambda code: None, clock=lambda: now[0]
+        )
         for index in range(3)
     ]
     return store, watches, said, now
@@ -51,7 +55,7 @@ def test_silence_is_told_by_the_others_once(group):
         watch.look()
     for _ in range(4):
         now[0] += 6
-        for watch in (watches[0], watches[2]):
+        for watch in (watches[2], watches[0]):
             watch.look()
     assert said[1] == []
     assert [len(lines) for lines in said] == [1, 0, 1]
@@ -66,11 +70,11 @@ def test_who_never_came_is_silent_too(group):
 
 
 @pytest.mark.parametrize("error", [ValueError("the cube\nis gone"), KeyboardInterrupt()])
-def test_a_failure_is_told_to_all(group, error, monkeypatch):
+def test_a_failure_is_told_to_all(group, error):
     _, watches, said, _ = group
-    monkeypatch.setattr(distributed_watch, "INTERVAL_S", 0.01)
     watches[1].fail(error)
-    for watch in watches:
+    watches[1].leave(1)
+    for watch in reversed(watches):
         watch.look()
     text = "the cube is gone" if str(error) else "KeyboardInterrupt"
     assert said[0] == [f"process 1 of 3 failed, and this one, 0, ends too: {text}"]
@@ -80,8 +84,9 @@ def test_a_failure_is_told_to_all(group, error, monkeypatch):
 
 def test_process_0_waits_until_the_others_know(group, monkeypatch):
     store, watches, said, _ = group
-    monkeypatch.setattr(distributed_watch, "INTERVAL_S", 0.01)
-    thread = threading.Thread(target=watches[0].fail, args=(ValueError("no"),))
+    monkeypatch.setattr(distributed_watch, "_LINGER_S", 20)
+    watches[0].fail(ValueError("no"))
+    thread = threading.Thread(target=watches[0].leave, args=(1,))
     thread.start()
     thread.join(0.3)
     assert thread.is_alive()
@@ -92,9 +97,8 @@ def test_process_0_waits_until_the_others_know(group, monkeypatch):
     assert said[0] == [] and "failed" in store.entries
 
 
-def test_without_a_store_the_coordinator_is_gone(group, monkeypatch):
+def test_without_a_store_the_coordinator_is_gone(group):
     store, watches, said, _ = group
-    monkeypatch.setattr(distributed_watch, "INTERVAL_S", 0.01)
     watches[1].start()
     store.gone = True
     watches[1]._thread.join(5)

@@ -41,6 +41,7 @@ PACKAGES = {
     "protobuf": ["google.protobuf"],
     "pyarrow": ["pyarrow"],
     "pytest": ["pytest", "_pytest"],
+    "pyyaml": ["yaml"],
     "rerun_sdk": ["rerun"],
     "ruff": ["ruff"],
     "safetensors": ["safetensors"],
