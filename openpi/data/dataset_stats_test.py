@@ -128,3 +128,26 @@ def test_progress_is_shown_on_a_terminal_only(dataset, monkeypatch):
         assert all(
             (text in stream.getvalue()) == shown for text in ("norm stats, reading 2: 100%", "as published: 100%")
         )
+
+
+def test_two_frames_are_enough(tmp_path):
+    pair = reader.LeRobotDataset(recording.record(tmp_path / "d", (2,)), delta_timestamps=CHUNK)
+    assert dataset_stats.measure(pair, transform)["state"].count == 2
+
+
+def test_as_many_frames_as_there_are_is_all_of_them(dataset):
+    """The published script shuffles only if fewer are wanted."""
+    whole = dataset_stats.measure_as_published(dataset, transform, batch_size=50)["state"]
+    same = dataset_stats.measure_as_published(dataset, transform, batch_size=50, max_frames=len(dataset))["state"]
+    np.testing.assert_array_equal(same.mean, whole.mean)
+    np.testing.assert_array_equal(same.maximum, whole.maximum)
+    for most in (len(dataset), 10 * len(dataset)):
+        assert dataset_stats.measure(dataset, transform, max_frames=most)["state"].count == len(dataset)
+
+
+def test_fewer_frames_of_a_mixture_are_of_each_by_its_length(dataset, short):
+    both = mixture.Mixture([(dataset, 1), (short, 1)])
+    assert dataset_stats.measure(both, transform, max_frames=66)["state"].count == round(125 * 66 / 133) + round(
+        8 * 66 / 133
+    )
+    assert dataset_stats.measure(both, transform, max_frames=2)["state"].count == 3  # one of the short one at least
