@@ -66,3 +66,8 @@ def test_a_damaged_file_is_a_bad_episode_wherever_the_damage_is(path):
             bad.append(str(error))
     assert len(set(bad)) > 20
     assert any("/group cannot be read (" in error for error in bad)
+
+
+def test_lengths_must_agree(path):
+    with hdf5.opened(path) as file, pytest.raises(episode.BadEpisodeError, match="number of steps: /a 3, /b 4$"):
+        hdf5.check_lengths(file, {"/a": 3, "/b": 4})
