@@ -43,9 +43,9 @@ def read(road: validation_data.HeldOut, place: int, stride: int) -> Roll:
     )
 
 
-def stitch(roll: Roll, chunks: np.ndarray) -> np.ndarray:
-    """The actions [T, A] of the chunks [N, H, A] that begin at the roll's frames."""
-    return np.concatenate(list(chunks[:, : roll.stride]))[: roll.length]
+def stitch(chunks: np.ndarray, stride: int, length: int) -> np.ndarray:
+    """The actions [length, A] of chunks [N, H, A], of each its first `stride`."""
+    return np.concatenate(list(chunks[:, :stride]))[:length]
 
 
 def draw(

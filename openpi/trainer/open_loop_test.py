@@ -14,7 +14,7 @@ def test_the_recorded_chunks_give_the_recorded_episode(tmp_path, monkeypatch, st
     roll = open_loop.read(road, 0, stride)
     assert (roll.number, roll.length, roll.stride) == (2, 6, min(stride, 4))
     recorded = np.stack([road.dataset[row]["action"][0] for row in range(6)])
-    np.testing.assert_allclose(open_loop.stitch(roll, roll.frames.recorded), recorded, rtol=1e-6)
+    np.testing.assert_allclose(open_loop.stitch(roll.frames.recorded, roll.stride, roll.length), recorded, rtol=1e-6)
 
 
 @pytest.mark.parametrize("names", [("arm",), ("arm", "hand", "gripper")])

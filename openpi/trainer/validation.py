@@ -116,8 +116,8 @@ class Validation:
         for roll, actions in zip(self.rolls, rolled, strict=True):
             open_loop.draw(
                 self.folder / f"{step}_episode_{roll.number}.png",
-                open_loop.stitch(roll, actions),
-                open_loop.stitch(roll, roll.frames.recorded),
+                open_loop.stitch(actions, roll.stride, roll.length),
+                open_loop.stitch(roll.frames.recorded, roll.stride, roll.length),
                 self.road.names,
                 f"episode {roll.number}, which was not trained on, after step {step}",
                 roll.stride,
