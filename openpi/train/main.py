@@ -12,9 +12,17 @@ of the configuration are changed on the command line:
 lists the released configurations; experiments/template.py is the beginning of your own.
 
 The run's folder, <checkpoint_base_dir>/<name>/<exp_name>, holds the checkpoints (<step>/), metrics.jsonl, TensorBoard events,
-config.json and loss.png. If it exists already nothing happens to it unless you say --config.resume (go on; the result is that
-of a run without a break) or --config.overwrite (delete it and start anew). Ctrl-C finishes the step, saves and ends; a second
-one ends at once. Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR (~/.cache/openpi/jax).
+config.json, loss.png and first_batch.png (images as the model sees them). If it exists already nothing happens to it unless
+you say --config.resume (go on; the result is that of a run without a break) or --config.overwrite (delete it and start anew).
+Ctrl-C finishes the step, saves and ends; a second one ends at once. Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR
+(~/.cache/openpi/jax).
+
+    ... --config.validation.share=0.05
+
+keeps a twentieth of the episodes from training and tells, with intervals, how well the model does on them: loss and sampled
+actions in metrics.jsonl and validation/, pictures of predicted beside recorded actions. With --config.keep_best=1 the checkpoint
+of the lowest loss stays. --config.wandb.mode=online (or offline) also reports to Weights & Biases, and --profile_steps=10:15
+profiles these steps into profile/. To compare runs: //openpi/train:plot.
 
 Before a long training, look at what the model will get:
 

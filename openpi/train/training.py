@@ -6,7 +6,8 @@ import logging
 import os
 import pathlib
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import jax
 
@@ -126,10 +127,11 @@ def train(
         ):
             if first_batch is not None:
                 writer.picture(0, "first_batch", model_view.draw(config, first_batch, run_dir / "first_batch.png"))
+            profiled: Callable[..., Any] = step_fn
             if profile is not None and processes.index == 0:
-                step_fn = stack.enter_context(profile_steps.ProfiledStep(step_fn, start, profile, run_dir))
+                profiled = stack.enter_context(profile_steps.ProfiledStep(step_fn, start, profile, run_dir))
             outcome = loop.train(
-                step_fn,
+                profiled,
                 state,
                 sharding.put_everywhere(mesh, train_rng),
                 batches,

@@ -26,13 +26,13 @@ def draw(config: schema.ConfigDict, batch: Any, path: pathlib.Path) -> pathlib.P
     model = build_model.build(config.model)
 
     def see(augmentation: str):
-        fixed = {
-            "image_keys": model.image_keys,
-            "image_resolution": model.image_resolution,
-            "augmentation": augmentation,
-        }
-        convert = jax.jit(functools.partial(preprocess.preprocess, **fixed))
-        return convert(jax.random.key(config.seed), observation.Observation.from_dict(shown))
+        convert = functools.partial(
+            preprocess.preprocess,
+            image_keys=model.image_keys,
+            image_resolution=model.image_resolution,
+            augmentation=augmentation,
+        )
+        return jax.jit(convert)(jax.random.key(config.seed), observation.Observation.from_dict(shown))
 
     seen = see("none")
     augmented = see(model.augmentation).images if model.augmentation != "none" else None
