@@ -64,13 +64,13 @@ def started(
             process.wait()
 
 
-def run(target: str, flags: Sequence[Sequence[str]], *, timeout: float = 200, **options) -> list[Done]:
+def run(target: str, flags: Sequence[Sequence[str]], *, timeout: float = 400, **options) -> list[Done]:
     """Runs them to their ends; `options` are those of `started`."""
     with started(target, flags, **options) as processes:
         return finish(processes, timeout)
 
 
-def finish(processes: Sequence[subprocess.Popen[str]], timeout: float = 200) -> list[Done]:
+def finish(processes: Sequence[subprocess.Popen[str]], timeout: float = 400) -> list[Done]:
     """Waits for them."""
     ends = []
     for process in processes:

@@ -24,6 +24,9 @@ actions in metrics.jsonl and validation/, pictures of predicted beside recorded 
 of the lowest loss stays. --config.wandb.mode=online (or offline) also reports to Weights & Biases, and --profile_steps=10:15
 profiles these steps into profile/. To compare runs: //openpi/train:plot.
 
+Several processes, on one machine or many, train one model with --coordinator, --num_processes and --process_id, or in a cluster
+with --distributed=auto: openpi/train/launch has a README, a Slurm script and a Kubernetes manifest.
+
 Before a long training, look at what the model will get:
 
     ... --dry_run

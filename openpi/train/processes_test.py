@@ -26,7 +26,7 @@ _FLAGS = (
     f"--config.num_train_steps={_STEPS}",
     "--config.save_interval=2",
     "--config.resume",
-    "--silence_seconds=8",
+    "--silence_seconds=10",
 )
 _README = pathlib.Path(__file__).parent / "launch" / "README.md"
 
@@ -50,7 +50,7 @@ def run_dir(home, name):
 
 def wait_for_step(group, run, step):
     """Until the run has got there."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not any(line["step"] >= step for line in metrics_writer.read(run)):
         assert time.monotonic() < deadline
         for process in group:
@@ -94,7 +94,7 @@ def test_a_run_goes_on_with_fewer_processes_whatever_happens_to_it(home, alone):
         assert (
             ends[number]
             .stderr.splitlines()[-1]
-            .startswith("train: error: process 2 of 4 has not been heard of for 8 s")
+            .startswith("train: error: process 2 of 4 has not been heard of for 10 s")
         )
     assert "Step 0" in ends[0].stderr
     assert not any("Step 0" in ends[number].stderr or ends[number].stdout.count("trained") for number in (1, 3))
@@ -134,19 +134,13 @@ def _position(run):
     return run / str(_STEPS - 1) / layout.DATA_ITERATOR / layout.DATA_ITERATOR_FILE
 
 
-@pytest.mark.parametrize(
-    ("difference", "words"),
-    [
-        ("--config.batch_size=8", "config.batch_size is 4 in process 0 and 8 in process 1"),
-        ("--config.checkpoint_base_dir=elsewhere", "config.checkpoint_base_dir is "),
-    ],
-)
-def test_processes_that_differ_train_nothing(home, difference, words):
+def test_processes_that_differ_train_nothing(home):
     flags = [*_FLAGS, "--config.exp_name=differing"]
-    with started(home, [flags, [*flags, difference]]) as group:
+    with started(home, [flags, [*flags, "--config.batch_size=8"]]) as group:
         ends = processes.finish(group)
     for end in ends:
         assert end.returncode == 1
         assert end.stderr.count("\n") == 1
-        assert f"train: error: the processes do not agree: {words}" in end.stderr
+        words = "train: error: the processes do not agree: config.batch_size is 4 in process 0 and 8 in process 1; "
+        assert end.stderr.startswith(words)
     assert not run_dir(home, "differing").exists()

@@ -13,6 +13,17 @@ def test_the_same_is_the_same():
     distributed_facts.compare({0: facts, 1: distributed_facts.of_config(config), 2: dict(facts)})
 
 
+def test_data_and_devices():
+    position = {"next_batch": 3, "order": {"seed": 1, "datasets": [{"frames": 18, "fingerprint": "0f"}]}}
+    facts = distributed_facts.of_data(position, {"reach/norm_stats.json": b"{}"})
+    assert facts["data.next_batch"] == 3
+    assert facts["data.order.datasets"] == [{"frames": 18, "fingerprint": "0f"}]
+    changed = distributed_facts.of_data(position, {"reach/norm_stats.json": b"{ }"})
+    with pytest.raises(ValueError, match=r"reach/norm_stats.json \(its SHA-256\) is '44136"):
+        distributed_facts.compare({0: facts, 1: changed})
+    assert distributed_facts.of_devices()["devices"].endswith(" x cpu")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -23,6 +23,16 @@ def test_mesh(fsdp_devices, shape):
     assert {shard.data.shape for shard in batch.addressable_shards} == {(2, 3)}
 
 
+def test_placing():
+    mesh = sharding.make_mesh(2, batch_size=8)
+    batch = sharding.put_batch(mesh, {"x": np.arange(8.0), "n": np.arange(8)})
+    assert batch["x"].sharding == sharding.data(mesh)
+    assert (batch["x"].dtype, batch["n"].dtype) == (jnp.float32, jnp.int32)
+    key = sharding.put_everywhere(mesh, jax.random.key(3))
+    assert key.sharding == sharding.replicated(mesh)
+    assert jax.random.key_data(key).tolist() == jax.random.key_data(jax.random.key(3)).tolist()
+
+
 def test_what_cannot_be_divided():
     with pytest.raises(ValueError, match=r"config.fsdp_devices=3 .* 4"):
         sharding.make_mesh(3, batch_size=8)
