@@ -127,7 +127,7 @@ def test_a_dry_run_shows_a_batch_and_trains_nothing(home):
 
 def test_the_command_line(home):
     assert_one_line(train(home, *tiny_dataset.FLAGS, "--config.bath_size=3"), ["did you mean 'batch_size'"], code=2)
-    assert_one_line(train(home), ["--config=experiments/aloha.py"])
+    assert_one_line(train(home), ["--config=experiments/aloha.py"], code=2)
     code, out, _ = train(home, "--help")
     assert code == 0
     for text in ("--list_configs", "Trains a policy", "--config.resume", "--config.overwrite", "loss.png", "--dry_run"):
