@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import logging
 import math
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, Self
+
+_LOGGER = logging.getLogger("openpi")
 
 FILE_NAME = "metrics.jsonl"
 
@@ -26,6 +29,8 @@ class Tracker(Protocol):
 class MetricsWriter:
     """Writes to `<directory>/metrics.jsonl` and to trackers. Use it as a context manager.
 
+    A disk that is full is no reason to end training: lines wait until there is room, and trackers miss what they cannot take.
+
     Args:
       directory: the run; it exists.
       resume_step: the first step that will be written. Lines from it on, which an interrupted run wrote after its last
@@ -36,26 +41,43 @@ class MetricsWriter:
     def __init__(self, directory: str | pathlib.Path, *, resume_step: int = 0, trackers: Sequence[Tracker] = ()):
         path = pathlib.Path(directory) / FILE_NAME
         _drop_from(path, resume_step)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._waiting = b""  # what the disk did not take yet
+        self._complained = False
         self._trackers = trackers
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Adds a line `{"step": step, ...}`; it is on disk when this returns. Values that aren't finite become null."""
+        """Adds a line `{"step": step, ...}`; it is in the file when this returns. Values that aren't finite become null."""
         finite = {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
-        self._file.write(json.dumps({"step": step, **finite}) + "\n")
-        self._file.flush()
+        self._waiting += (json.dumps({"step": step, **finite}) + "\n").encode()
+        with self._patience():
+            while self._waiting:
+                self._waiting = self._waiting[self._file.write(self._waiting) :]
         for tracker in self._trackers:
-            tracker.metrics(step, {name: value for name, value in finite.items() if value is not None})
+            with self._patience():
+                tracker.metrics(step, {name: value for name, value in finite.items() if value is not None})
 
     def picture(self, step: int, name: str, path: pathlib.Path) -> None:
         """Hands a PNG file to the trackers."""
         for tracker in self._trackers:
-            tracker.picture(step, name, path)
+            with self._patience():
+                tracker.picture(step, name, path)
 
     def close(self) -> None:
         self._file.close()
         for tracker in self._trackers:
-            tracker.close()
+            with self._patience():
+                tracker.close()
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Says once that something could not be written."""
+        try:
+            yield
+        except OSError as error:
+            if not self._complained:
+                _LOGGER.warning("metrics cannot be written: %s; training goes on", error)
+            self._complained = True
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,7 @@
 import json
+import resource
 
-from openpi.trainer import metrics_writer
+from openpi.trainer import metrics_writer, tensorboard_tracker
 
 
 def test_lines_are_on_disk_at_once(tmp_path):
@@ -51,3 +52,38 @@ def test_trackers_get_what_is_finite_and_pictures(tmp_path):
 
 def test_no_metrics_yet(tmp_path):
     assert metrics_writer.read(tmp_path) == []
+
+
+class Full:
+    """A tracker whose disk is full."""
+
+    def metrics(self, step, metrics):
+        raise OSError(28, "No space left on device")
+
+    def picture(self, step, name, path):
+        raise OSError(28, "No space left on device")
+
+    def close(self):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_loses_no_line(tmp_path, caplog):
+    """The kernel refuses what goes beyond 100 bytes of a file, then no more."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tracker = tensorboard_tracker.TensorboardTracker(tmp_path)
+    try:
+        with metrics_writer.MetricsWriter(tmp_path, trackers=[Full(), tracker]) as writer:
+            writer.write(0, {"loss": 0.5})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+            for step in range(1, 40):
+                writer.write(step, {"loss": 0.5})
+            assert len((tmp_path / "metrics.jsonl").read_bytes()) == 100
+            assert 1 <= len(metrics_writer.read(tmp_path)) <= 4
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            writer.write(40, {"loss": 0.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [line["step"] for line in metrics_writer.read(tmp_path)] == list(range(41))
+    assert caplog.messages == [
+        "metrics cannot be written: [Errno 28] No space left on device; training goes on",
+    ]
