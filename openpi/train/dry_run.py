@@ -9,7 +9,15 @@ from openpi.config import build_transforms, schema
 from openpi.data import dataset as dataset_lib
 from openpi.data import loader
 from openpi.normalization import norm_stats
-from openpi.trainer import codec_source, compile_step, data_source, norm_stats_source, plan, plan_report
+from openpi.trainer import (
+    codec_source,
+    compile_step,
+    data_source,
+    norm_stats_source,
+    plan,
+    plan_report,
+    validation_data,
+)
 from openpi.trainer.preflight import advice, model_view, stages
 
 
@@ -39,7 +47,8 @@ def dry_run(config: schema.ConfigDict, picture: pathlib.Path) -> int:
     row = dataset[0]
     print(stages.render(stages.trace(road, row)))
 
-    with loader.create_loader(dataset, road, batch_size=config.batch_size, seed=config.seed, num_threads=0) as batches:
+    trained, _ = validation_data.split(config, dataset)
+    with loader.create_loader(trained, road, batch_size=config.batch_size, seed=config.seed, num_threads=0) as batches:
         batch = jax.tree.map(np.asarray, jax.device_put(next(batches)))  # as the device holds it: float32
     print(f"\nthe first batch\n{stages.render([stages.Stage('batch', stages.describe(batch))])}")
     print(f"\nwhat the model sees: {model_view.draw(config, batch, picture)}")

@@ -72,6 +72,8 @@ def train(
     run_dir = layout.run_dir(config.checkpoint_base_dir, config.name, config.exp_name)
     run_directory.check(run_dir, overwrite=config.overwrite, resume=config.resume)
     checkpoint = run_checkpoints.latest(run_dir) if config.resume else None
+    if processes.index == 0:
+        trackers.check(config)
     compile_step.keep_programs()
     processes.agree({"the latest checkpoint": str(checkpoint)} | distributed_facts.of_devices())
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)

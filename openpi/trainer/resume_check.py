@@ -26,6 +26,9 @@ _MATTERS = (
     "lr_schedule",
     "ema_decay",
     "noise_draws",
+    "validation.share",
+    "validation.episodes",
+    "validation.seed",
     "on_divergence",
     "divergence_factor",
 )

@@ -40,10 +40,15 @@ def open_writer(
     """A writer to all that a configuration wants.
 
     Raises:
-      ValueError: Weights & Biases is wanted and nobody is logged in.
-      OSError: it cannot be reached.
+      OSError: Weights & Biases is wanted and cannot be reached.
     """
     wanted = [start for wants, start in _TRACKERS.values() if wants(config)]
     return metrics_writer.MetricsWriter(
         directory, resume_step=resume_step, trackers=[start(config, directory, resume_step) for start in wanted]
     )
+
+
+def check(config: schema.ConfigDict) -> None:
+    """Raises ValueError if Weights & Biases is to be told and nobody is logged in: to be known before anything is computed."""
+    if config.wandb.mode == "online":
+        wandb_tracker.check_login()

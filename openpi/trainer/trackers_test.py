@@ -77,4 +77,5 @@ def test_online_without_a_login_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(ValueError, match=r"config.wandb.mode='online': No API key configured.*--config.wandb.mode=off"):
-        trackers.open_writer(tiny_dataset.config(wandb__mode="online"), run_folder(tmp_path))
+        trackers.check(tiny_dataset.config(wandb__mode="online"))
+    trackers.check(tiny_dataset.config(wandb__mode="offline"))

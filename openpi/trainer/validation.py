@@ -73,7 +73,10 @@ class Validation:
         served = list(weights)[-1]
         rolled = [self.predict(weights[served], roll.frames)[1] for roll in self.rolls]  # by all processes together
         if jax.process_index() == 0:
-            self._write(step, reports, rolled)
+            try:
+                self._write(step, reports, rolled)
+            except OSError as error:
+                _LOGGER.warning("files of the validation after step %d: %s; training goes on", step, error)
         loss, error = reports[served].loss, reports[served].relative_error
         seconds = time.monotonic() - began
         _LOGGER.info(

@@ -85,6 +85,13 @@ def test_files_of_a_validation(prepared):
     assert not (validate.folder / "3_episode_2.png").exists()
 
 
+def test_files_that_cannot_be_written_do_not_end_training(prepared, tmp_path, caplog):
+    validate, state = prepared[2], prepared[3]
+    elsewhere = dataclasses.replace(validate, folder=tmp_path / "gone" / "validation", rolls=())
+    assert elsewhere(2, state) == dataclasses.replace(validate, rolls=())(2, state)
+    assert "files of the validation after step 2" in caplog.text
+
+
 def test_the_loss_is_that_of_training_without_augmentation(prepared):
     """Up to noise: the same expectation, which many draws approach."""
     config, data, validate, state = prepared

@@ -20,17 +20,13 @@ class WandbTracker:
       config: shown with it.
 
     Raises:
-      ValueError: nobody is logged in.
       OSError: the server cannot be reached.
     """
 
     def __init__(
         self, directory: pathlib.Path, *, mode: str, project: str, name: str, config: Mapping[str, Any]
     ) -> None:
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it calls home, offline too
-        import wandb  # here: it takes seconds, and few want it
-
-        self._wandb = wandb
+        self._wandb = wandb = _load()
         id_file = directory / _ID_FILE
         known = id_file.is_file()
         run_id = id_file.read_text(encoding="utf-8").strip() if known else secrets.token_hex(4)
@@ -47,10 +43,6 @@ class WandbTracker:
                 config=dict(config),
                 settings=settings,
             )
-        except wandb.errors.UsageError as error:
-            raise ValueError(
-                f"config.wandb.mode={mode!r}: {error} (or set WANDB_API_KEY, or --config.wandb.mode=offline)"
-            ) from error
         except wandb.errors.CommError as error:
             raise OSError(
                 f"config.wandb.mode={mode!r}: {error}; without a network, set --config.wandb.mode=offline"
@@ -69,3 +61,21 @@ class WandbTracker:
         """Returns when all is on disk, or sent."""
         self._run.finish()
         self._wandb.teardown()
+
+
+def check_login() -> None:
+    """Raises ValueError if nobody is logged in; on a terminal, asks for it first."""
+    wandb = _load()
+    try:
+        wandb.login()
+    except wandb.errors.UsageError as error:
+        raise ValueError(
+            f"config.wandb.mode='online': {error} (or set WANDB_API_KEY, or --config.wandb.mode=offline)"
+        ) from error
+
+
+def _load() -> Any:
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it calls home, offline too
+    import wandb  # here: it takes seconds, and few want it
+
+    return wandb
