@@ -40,7 +40,7 @@ def main(_: list[str]) -> int:
     """Measures, prints and writes."""
     rates: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     with tempfile.TemporaryDirectory() as home:
-        for _ in range(_ROUNDS.value):
+        for _round in range(_ROUNDS.value):
             for kind, (count, devices) in _KINDS.items():
                 rates[kind].append(_train(pathlib.Path(home), count, devices))
                 print(f"{kind}: {rates[kind][-1]:.3f} steps/s", flush=True)

@@ -1,5 +1,6 @@
 """Training in several processes as a user starts it, with parameters that are split over them."""
 
+import json
 import pathlib
 import re
 import shlex
@@ -98,10 +99,13 @@ def test_a_run_goes_on_with_fewer_processes_whatever_happens_to_it(home, alone):
         )
     assert "Step 0" in ends[0].stderr
     assert not any("Step 0" in ends[number].stderr or ends[number].stdout.count("trained") for number in (1, 3))
-    assert layout.complete_steps(run)
+    begun = layout.complete_steps(run)[-1]
+    written = run / str(begun) / layout.PARAMS
+    assert len(list(written.glob("ocdbt.process_*"))) == 4  # each its part
+    shardings = json.loads((written / "_sharding").read_text()).values()
+    assert ["fsdp"] in [json.loads(each)["partition_spec"] for each in shardings]
 
     # Two with two devices each, as the README starts them. One gets SIGTERM: both finish the same step and save.
-    begun = layout.complete_steps(run)[-1]
     with started(home, [[*own, *flags[1:], "--config.fsdp_devices=2"] for own in two_terminals()], devices=2) as group:
         wait_for_step(group, run, begun + 3)
         group[1].send_signal(signal.SIGTERM)
