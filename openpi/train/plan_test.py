@@ -1,4 +1,4 @@
-"""The planner as a user starts it, for a model of some thousand parameters."""
+"""The planner as a user starts it, for a model of some thousand parameters; one that fits is in openpi/docs."""
 
 import re
 
@@ -13,23 +13,13 @@ def plan(*flags, cwd):
     return done.returncode, done.stdout
 
 
-def test_a_training_that_fits_and_the_largest_that_does(tmp_path):
-    code, out = plan("--device_memory_gib=0.1", cwd=tmp_path)
-    assert code == 0, out
-    assert out.startswith("aloha_reach: full fine-tuning, batch 4 on 1 device")
-    assert "it fits in the 0.09 GiB that can be used of 0.1" in out
-    largest = int(re.search(r"the largest batch that fits: (\d+)", out)[1])
-    assert 4 < largest < 4000
-    assert "serving the model takes 0.00" in out
-    assert "published" not in out  # those figures are of another size
-    assert list(tmp_path.iterdir()) == []  # nothing is read or written
-
-
 def test_a_training_that_does_not_fit_is_told_what_to_change(tmp_path):
     code, out = plan("--devices=2", "--config.batch_size=64", "--device_memory_gib=0.005", cwd=tmp_path)
     assert code == 1, out
     assert "batch 64 on 2 devices" in out
-    assert "it does NOT fit" in out
+    assert "it does NOT fit in the 0.0045 GiB that can be used of 0.005" in out
+    assert "published" not in out  # those figures are of another size
+    assert list(tmp_path.iterdir()) == []  # nothing is read or written
     largest = int(re.search(r"the largest batch that fits: (\d+)", out)[1])
     assert 0 < largest < 64 and largest % 2 == 0
     rows = re.findall(r"^ +(\S+)  (fits|does not fit) +(--config\..*)", out, re.MULTILINE)
