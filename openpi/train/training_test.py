@@ -84,6 +84,38 @@ def test_pi0_fast_trains_a_codec_and_itself_and_its_checkpoint_is_served_alone(c
         policy.infer({**tiny_checkpoint.observation(), "openpi": {"num_steps": 3}})
 
 
+@pytest.fixture
+def events():
+    """What jax's compiler tells: names of events."""
+    told = []
+    listen = lambda event, *_, **__: told.append(event)
+    jax.monitoring.register_event_listener(listen)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    yield told
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+    jax.monitoring.unregister_event_listener(listen)
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_compiles_once(events):
+    settings = {"data__kind": "fake", "log_interval": 2}
+    train(exp_name="first", num_train_steps=2, **settings)
+    counts = []
+    for steps in (2, 12):
+        events.clear()
+        train(exp_name=f"of_{steps}", num_train_steps=steps, **settings)
+        counts.append(events.count("/jax/core/compile/backend_compile_duration"))
+    assert counts[0] == counts[1] > 0
+
+    jax.clear_caches()  # as a new process
+    events.clear()
+    train(exp_name="of_2", num_train_steps=4, resume=True, **settings)
+    assert events.count("/jax/compilation_cache/cache_hits") > 0
+    assert events.count("/jax/compilation_cache/cache_misses") == 0
+
+
 def test_random_inputs_need_no_dataset(cwd):
     run = train(data__kind="fake", num_train_steps=2)
     assert [line["step"] for line in metrics_writer.read(run)] == [0, 1]
