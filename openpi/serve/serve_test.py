@@ -205,7 +205,7 @@ def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
     (tmp_path / "keys").write_text("# the lab\n0123456789abcdef\n")
     health_port, port = (_free_port() for _ in range(2))
     flags = [
-        f"--checkpoint={run}",
+        f"--checkpoint={run.name}",  # Relative to where the user stands.
         f"--port={port}",
         f"--health_port={health_port}",
         "--api_key_file=keys",
@@ -213,6 +213,7 @@ def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
     ]
     probes = _Probes(health_port)
     with probes, _Server(*flags, cwd=tmp_path) as server:
+        assert server.ready[2] == str(run / "7")  # The latest step of the run.
         # Before the model was compiled the process was alive, and not ready.
         _until(lambda: ("/readyz", 200) in probes.seen, probes.seen)
         assert probes.seen.index(("/readyz", 503)) < probes.seen.index(("/readyz", 200))
@@ -251,15 +252,10 @@ def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
         # A client that comes while nobody serves waits; then it is served by the next process on the same port.
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(server.client, api_key="0123456789abcdef", connect_timeout=_START_SECONDS)
-            with _Server(*flags, cwd=tmp_path), waiting.result() as back:
-                np.testing.assert_allclose(back.infer(requests[0])["actions"], alone[0], atol=1e-5)
-
-
-def test_ctrl_c_ends_it_and_relative_paths_are_the_users(checkpoint):
-    run = checkpoint.parent
-    with _Server(f"--checkpoint={run.name}", "--port=0", "--num_steps=1", cwd=run.parent) as server:
-        assert server.ready[2] == str(checkpoint)  # The latest step of the run.
-        assert server.end(signal.SIGINT) == 0
+            with _Server(*flags, cwd=tmp_path) as restarted:
+                with waiting.result() as back:
+                    np.testing.assert_allclose(back.infer(requests[0])["actions"], alone[0], atol=1e-5)
+                assert restarted.end(signal.SIGINT) == 0
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(checkpoint):
