@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from openpi.client import msgpack_numpy
 
@@ -68,6 +68,8 @@ def decompress(entry: Mapping[bytes, Any], *, max_bytes: int) -> np.ndarray:
             image = np.asarray(picture).transpose(_AXES[axes])
     except msgpack_numpy.DecodeError:
         raise
+    except UnidentifiedImageError:  # its text names an address in memory
+        raise msgpack_numpy.DecodeError(f"not a {image_format} image: it does not begin as one") from None
     # Pillow's decoders raise what they like on damaged files.
     except Exception as error:  # noqa: BLE001
         raise msgpack_numpy.DecodeError(f"not a {image_format} image: {' '.join(str(error).split())}") from None

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 
 from openpi.runtime import agent as agent_lib
 from openpi.runtime import environment as environment_lib
+from openpi.runtime import pace
 from openpi.runtime import subscriber as subscriber_lib
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Runtime:
         self._environment = environment
         self._agent = agent
         self._subscribers = tuple(subscribers)
-        self._step_seconds = 1 / max_hz if max_hz > 0 else 0.0
+        self._pace = pace.Pace(max_hz)
         self._num_episodes = num_episodes
         self._max_episode_steps = max_episode_steps
         self._in_episode = False
@@ -61,6 +61,10 @@ class Runtime:
         """Ends the episode after the step that is being made. May be called from any thread."""
         self._in_episode = False
 
+    def pace_report(self) -> pace.Report:
+        """How steady the steps of the last episode were, or are so far."""
+        return self._pace.report()
+
     def _run_episode(self) -> None:
         logger.info("Episode starts")
         self._in_episode = True
@@ -73,17 +77,18 @@ class Runtime:
         finally:
             for subscriber in self._subscribers:
                 subscriber.on_episode_end()
-        logger.info("Episode complete")
+        logger.info("Episode complete: %s", self.pace_report())
 
     def _run_steps(self) -> None:
         steps = 0
+        self._pace.restart()
+        self._pace.wait()
         while self._in_episode:
-            start = time.monotonic()
             self._step()
             if self._environment.is_episode_complete() or 0 < self._max_episode_steps <= steps:
                 self.mark_episode_complete()
             steps += 1
-            time.sleep(max(0.0, self._step_seconds - (time.monotonic() - start)))
+            self._pace.wait()
 
     def _step(self) -> None:
         observation = self._environment.get_observation()

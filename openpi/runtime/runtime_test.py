@@ -1,10 +1,11 @@
+import logging
 import time
 
 import numpy as np
 import pytest
 
 from openpi.client import action_chunk_broker, base_policy
-from openpi.runtime import environment, policy_agent, runtime, subscriber
+from openpi.runtime import async_chunk_policy, environment, policy_agent, runtime, subscriber
 
 
 class _Line(environment.Environment):
@@ -90,10 +91,14 @@ def test_the_robot_goes_home_whatever_happens(error):
     assert events == ["reset", "start", (0.0, 1.0), (1.0, 1.0), (2.0, 1.0), "end", "reset"]
 
 
-def test_pace():
+def test_pace(caplog):
     start = time.monotonic()
-    runtime.Runtime(_Line(), _agent(_Ahead()), max_hz=50).run()
+    loop = runtime.Runtime(_Line(), _agent(_Ahead()), max_hz=50)
+    with caplog.at_level(logging.INFO, runtime.__name__):
+        loop.run()
     assert time.monotonic() - start >= 10 / 50  # ten steps
+    assert loop.pace_report().steps == 11  # their beginnings, and the end of the last
+    assert f"Episode complete: {loop.pace_report()}" in caplog.text
 
 
 def test_no_pace_does_not_wait():
@@ -112,3 +117,28 @@ def test_an_episode_can_be_ended_from_another_thread():
     thread.join(timeout=10)
     assert not thread.is_alive()
     assert line.events == ["reset", "reset"]
+
+
+def test_slow_inference_hides_behind_the_running_chunk():
+    class _Slow(_Ahead):
+        def infer(self, obs):
+            time.sleep(0.06)
+            self.calls += 1
+            return {"actions": np.full((20, 1), 0.25)}
+
+    def late(make):
+        loop = runtime.Runtime(_Line(), policy_agent.PolicyAgent(make(_Slow())), max_hz=50)
+        loop.run()
+        return loop.pace_report().late
+
+    policies = []
+
+    def behind(policy):
+        policies.append(async_chunk_policy.AsyncChunkPolicy(policy, 5))
+        return policies[-1]
+
+    # Forty steps. One after another, both chunks are waited for; behind the running one, the first alone.
+    assert late(lambda policy: action_chunk_broker.ActionChunkBroker(policy, 20)) >= 2
+    late(behind)
+    assert policies[0].waited_steps == 1
+    policies[0].close()

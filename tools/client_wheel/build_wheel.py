@@ -21,7 +21,7 @@ def build(out: pathlib.Path) -> pathlib.Path:
             target = staged / "openpi" / package
             target.mkdir(parents=True)
             for source in (_TREE / "openpi" / package).glob("*.py"):
-                if not source.name.endswith("_test.py"):
+                if not source.name.endswith(("_test.py", "_fuzz.py")):
                     shutil.copy(source, target)
         shutil.copy(_TREE / "openpi/client/README.md", staged / "openpi/client")
         # uv has this build backend inside, so that nothing is fetched.
