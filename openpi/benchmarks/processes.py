@@ -28,6 +28,7 @@ _STEPS, _BATCH = 41, 16  # the first step is not measured: the interval of 40 af
 _KINDS = {"1 process x 2 devices": (1, 2), "2 processes x 1 device": (2, 1)}
 _CONFIG = {
     "data.kind": "fake",
+    "data.cache": "none",
     "batch_size": _BATCH,
     "num_train_steps": _STEPS,
     "log_interval": _STEPS - 1,

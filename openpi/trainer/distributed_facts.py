@@ -17,7 +17,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "ml_
 
 def of_config(config: schema.ConfigDict) -> dict[str, Any]:
     """Every field of the configuration, and the versions of what trains it: name -> value, as JSON can hold it."""
-    facts = {f"package {name}": importlib.metadata.version(name) for name in _PACKAGES}
+    facts = {f"package {name}": _version(name) for name in _PACKAGES}
     facts |= {"Python": platform.python_version(), "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "")}
     return dict(_leaves("config", json.loads(json_file.dumps(config)))) | facts
 
@@ -54,6 +54,13 @@ def compare(facts: Mapping[int, Mapping[str, Any]]) -> None:
                     f"the processes do not agree: {name} is {_shown(here)} in process 0 and {_shown(there)} in process {process}; "
                     "start all with the same configuration, code and data"
                 )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # nothing in this program needs it
+        return "absent"
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
