@@ -10,21 +10,23 @@ import numpy as np
 import optax
 import pytest
 
-from openpi.trainer import loop, metrics_writer, stop_signal, train_step
+from openpi.trainer import divergence, guard, loop, metrics_writer, stop_signal, train_step
 from openpi.trainer import state as state_lib
 
 
 class Batches:
-    """Random batches, each from its own index; `get_state` is the next index."""
+    """Random batches, each from its own index; those of the indices `bad` are NaN. `get_state` is the next index."""
 
-    def __init__(self, index=0, on_next=lambda index: None):
+    def __init__(self, index=0, on_next=lambda index: None, bad=()):
         self.index = index
         self._on_next = on_next
+        self._bad = bad
 
     def __next__(self):
         self._on_next(self.index)
         self.index += 1
-        return jax.device_put(np.random.default_rng(self.index).normal(size=(4, 3)).astype(np.float32))
+        scale = np.nan if self.index - 1 in self._bad else 1.0
+        return jax.device_put((np.random.default_rng(self.index).normal(size=(4, 3)) * scale).astype(np.float32))
 
     def get_state(self):
         return self.index
@@ -41,11 +43,14 @@ def run(
     scale=1.0,
     validate=None,
     on_save=lambda snapshot: None,
+    policy=divergence.STOP,
+    **kwargs,
 ):
     """Returns the outcome and the saved steps with copies of their states and positions."""
     optimizer = optax.adam(1e-2)
     loss_fn = lambda params, rng, x, part: jnp.square(x @ params["w"] - 1.0 + jax.random.normal(rng, (4,))) * scale
-    step_fn = jax.jit(train_step.make(loss_fn, optimizer), donate_argnums=0)
+    step_fn = train_step.make(loss_fn, optimizer)
+    step_fn = jax.jit(guard.make(step_fn) if policy.skip else step_fn, donate_argnums=0)
     if state is None:
         state = state_lib.create({"w": jnp.zeros(3)}, optimizer, frozen="", ema=False)
     saved = {}
@@ -64,11 +69,12 @@ def run(
             state,
             jax.random.key(0),
             batches or Batches(),
-            loop.Plan(steps, log_interval, save_interval),
+            loop.Plan(steps, log_interval, save_interval, policy=policy),
             stop=stop,
             save=save,
             writer=writer,
             validate=validate,
+            **kwargs,
         )
     return outcome, saved
 
@@ -158,3 +164,53 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path, log_interval):
         _, saved = run(tmp_path, steps=10, log_interval=log_interval, save_interval=2, scale=jnp.inf)
     assert saved == {}
     assert "--config.lr_schedule.peak_lr" in str(error.value)
+
+
+@pytest.mark.parametrize("policy", [divergence.STOP, divergence.Policy(skip=True, factor=50.0)])
+@pytest.mark.parametrize("stopped_at", [0, 7, 20])
+def test_a_stopped_run_logs_as_one_without_a_break(tmp_path, policy, stopped_at):
+    place = jax.device_put if policy.skip else None
+    (tmp_path / "whole").mkdir()
+    bad = (3, 6, 30) if policy.skip else ()
+    last = []
+    kill = lambda index: os.kill(os.getpid(), signal.SIGTERM) if index == stopped_at else None
+    first = Batches(on_next=kill, bad=bad)
+    settings = {"steps": 40, "log_interval": 5, "policy": policy, "place_limits": place}
+    run(tmp_path / "whole", batches=Batches(bad=bad), **settings)
+    _, saved = run(tmp_path, batches=first, on_save=last.append, **settings)
+    state, position = saved[stopped_at]
+    state = jax.tree.map(jnp.asarray, state)
+    run(tmp_path, state=state, batches=Batches(position, bad=bad), memory=last[-1].memory, **settings)
+    lines = [
+        [{k: line.get(k) for k in FOLLOWS} for line in metrics_writer.read(each)]
+        for each in (tmp_path, tmp_path / "whole")
+    ]
+    assert lines[0] == lines[1]
+    assert len(lines[0]) == 9
+    assert sum(line["skipped"] or 0 for line in lines[0]) == len(bad)
+
+
+FOLLOWS = ("step", "loss", "grad_norm", "param_norm", "skipped")  # other metrics depend on the machine
+
+
+def test_too_many_skips_stop_and_every_bad_step_is_told_once(tmp_path):
+    told, saved = [], []
+
+    def on_bad(step, position, reason):
+        told.append((step, position, reason))
+        return f"step {step}"
+
+    policy = divergence.Policy(skip=True, max_skips=2)
+    with pytest.raises(RuntimeError, match="training diverged: step 7; nothing was saved since"):
+        run(
+            tmp_path,
+            steps=20,
+            save_interval=1,
+            policy=policy,
+            batches=Batches(bad=(1, 2, 5, 6, 7, 8)),
+            on_bad=on_bad,
+            on_save=saved.append,
+        )
+    assert told == [(step, step + 1, "loss is nan") for step in (1, 2, 5, 6, 7)]
+    assert [snapshot.step for snapshot in saved] == [1, 2, 3, 4, 5, 6]
+    assert [snapshot.memory.skips for snapshot in saved] == [1, 2, 0, 0, 1, 2]
