@@ -143,9 +143,8 @@ def malformed(rng: random.Random) -> bytes:
         (b"nd", b"type", b"kind", b"shape", b"data"),
         (b"data", b"dtype", b"shape"),
     )
-    keys = list(rng.choice(kinds))
-    if rng.random() < 0.3:
-        keys = [key.decode() for key in keys]
+    kind = rng.choice(kinds)
+    keys: list[bytes | str] = [*kind] if rng.random() < 0.7 else [key.decode() for key in kind]
     if rng.random() < 0.2:
         keys[rng.randrange(len(keys))] = rng.choice((b"data", "data", b"more"))
     return msgpack.packb([{key: rng.choice(pool) for key in keys} for _ in range(rng.randint(1, 2))])

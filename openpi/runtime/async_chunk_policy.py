@@ -56,7 +56,9 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
         self._ensemble_decay = ensemble_decay
         self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chunk")
         self._pending: concurrent.futures.Future | None = None
-        self._forget()
+        self._chunks: list[_Chunk] = []
+        self._step, self._asked = 0, 0
+        self.waited_steps = 0
 
     def infer(self, obs: dict) -> dict:
         """Returns the newest chunk's result, with `actions` [A] of this step.
@@ -81,18 +83,15 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
         """Waits for the request under way, drops all chunks, and resets the policy."""
         if self._pending is not None:
             concurrent.futures.wait([self._pending])
-        self._forget()
+        self._pending = None
+        self._chunks = []
+        self._step, self._asked = 0, 0
+        self.waited_steps = 0
         self._policy.reset()
 
     def close(self) -> None:
         """Waits for the request under way and ends the thread."""
         self._executor.shutdown()
-
-    def _forget(self) -> None:
-        self._pending = None
-        self._chunks: list[_Chunk] = []
-        self._step, self._asked = 0, 0
-        self.waited_steps = 0
 
     def _ask(self, obs: dict, step: int) -> None:
         self._asked = step
