@@ -26,6 +26,7 @@ from openpi.config import load, schema, table
 from openpi.trainer import plan, plan_batch, plan_report
 
 _JSON = flags.DEFINE_string("json", None, "File for the result.")
+_JOBS = flags.DEFINE_integer("jobs", 1, "Processes at a time; each measures itself alone.", lower_bound=1)
 _COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
 _NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
@@ -44,7 +45,6 @@ _PUBLISHED: tuple[tuple[str, dict[str, Any], int], ...] = (
     ("pi0_libero_low_mem_finetune", {"accumulation_steps": 4}, 24),
     ("pi0_libero", {}, 80),
     ("pi05_libero", {"batch_size": 32}, 80),
-    ("pi05_libero", {"batch_size": 32}, 141),
     ("pi05_libero", {"batch_size": 256, "fsdp_devices": 8}, 80),
 )
 _SERVED = ("pi0_droid", "pi05_droid", "pi0_fast_droid")
@@ -53,17 +53,15 @@ USABLE = 0.9  # as //openpi/train:plan
 
 def main(_: list[str]) -> int:
     """Measures, plans, prints and writes."""
-    measured = []
-    for model, settings in _MEASURED:
-        found = _in_fresh_process(1, step_memory.measure, model, settings)
-        found = {key: value / plan_report.GIB for key, value in found.items()}
-        measured.append({"model": model, **settings, **found, "ratio": found["planned"] / found["measured"]})
-        print(json.dumps(measured[-1]), flush=True)
-    planned = []
-    for name, settings, device in _PUBLISHED:
-        planned.append(_in_fresh_process(settings.get("fsdp_devices", 1), plan_one, name, settings, device))
-        print(json.dumps(planned[-1]), flush=True)
-    served = {name: _in_fresh_process(1, serve_one, name) for name in _SERVED}
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(_JOBS.value, context, max_tasks_per_child=1) as pool:
+        measuring = [pool.submit(_on_cpus, 1, step_memory.measure, *case) for case in _MEASURED]
+        planning = [pool.submit(_on_cpus, case[1].get("fsdp_devices", 1), plan_one, *case) for case in _PUBLISHED]
+        serving = {name: pool.submit(_on_cpus, 1, serve_one, name) for name in _SERVED}
+        measured = [_row(*case, job.result()) for case, job in zip(_MEASURED, measuring, strict=True)]
+        planned = [job.result() for job in planning]
+        served = {name: job.result() for name, job in serving.items()}
+    print("\n".join(json.dumps(row) for row in [*measured, *planned, served]))
     met = all(abs(row["ratio"] - 1) <= _OFF for row in measured)
     result = {
         "targets": {"off_by_at_most": _OFF, "met": met},
@@ -76,7 +74,7 @@ def main(_: list[str]) -> int:
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
         "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": ["//openpi/benchmarks:memory_plan"],
+        "command": ["//openpi/benchmarks:memory_plan", f"--jobs={_JOBS.value}"],
         "commit": _COMMIT.value,
         "note": _NOTE.value,
     }
@@ -124,15 +122,16 @@ def _configuration(name: str, settings: dict[str, Any]) -> schema.ConfigDict:
     return config
 
 
-def _in_fresh_process(devices: int, function: Callable[..., Any], *args: Any) -> Any:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, _on_cpus, (devices,)) as pool:
-        return pool.submit(function, *args).result()
+def _row(model: str, settings: dict[str, Any], found: dict[str, float]) -> dict[str, Any]:
+    sizes = {key: value / plan_report.GIB for key, value in found.items()}
+    return {"model": model, **settings, **sizes, "ratio": found["planned"] / found["measured"]}
 
 
-def _on_cpus(devices: int) -> None:
+def _on_cpus(devices: int, function: Callable[..., Any], *args: Any) -> Any:
+    """Calls the function, in a process that has done nothing else, where JAX sees so many devices."""
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", devices)
+    return function(*args)
 
 
 if __name__ == "__main__":
