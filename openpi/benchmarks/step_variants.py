@@ -97,6 +97,11 @@ class Step:
         self._compiled = jax.jit(make, donate_argnums=0).lower(*abstract).compile()
 
     @property
+    def state(self) -> state_lib.TrainState:
+        """After the last step; the next one takes its memory."""
+        return self._state
+
+    @property
     def temporary_bytes(self) -> int:
         """Memory beyond state and batch."""
         return self._compiled.memory_analysis().temp_size_in_bytes
