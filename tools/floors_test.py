@@ -14,6 +14,7 @@ _NO_JAX = ("jax", "flax", "optax", "orbax")
 # Folder -> what no library file in it may import. Tests may reach higher: a client's test starts a server.
 _FORBIDDEN = {
     "openpi/models": ("openpi.data", "openpi.trainer", "openpi.server", "openpi.checkpoints", "openpi.policies"),
+    "openpi/engine": ("openpi.data", "openpi.trainer", "openpi.server", "openpi.checkpoints", "openpi.policies"),
     "openpi/tokenizers": _NO_JAX,
     "openpi/transforms": _NO_JAX,
     "openpi/normalization": _NO_JAX,

@@ -1,0 +1,86 @@
+"""One model that samples in both ways, the plain one and the engine's, on the same random inputs."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from openpi.engine import flow_plan, flow_sampler, flow_schedule, present
+from openpi.models import gemma, observation, pi0, siglip
+
+_COMMON: dict[str, Any] = {"vocab_size": 2000, "dtype": "float32"}
+# Image tower of 256 patches a camera, as published. "narrow" has the depths of the published model.
+MODELS = {
+    "mid": {
+        "siglip": siglip.SiglipConfig(256, 4, 1024, 4, (14, 14), "sincos2d", "lecun"),
+        "language": gemma.GemmaConfig(256, 8, 1024, 4, 1, 64),
+        "expert": gemma.GemmaConfig(128, 8, 512, 4, 1, 64),
+    },
+    "narrow": {
+        "siglip": siglip.SiglipConfig(64, 27, 128, 4, (14, 14), "sincos2d", "lecun"),
+        "language": gemma.GemmaConfig(64, 18, 256, 8, 1, 16),
+        "expert": gemma.GemmaConfig(32, 18, 128, 8, 1, 16),
+    },
+}
+KINDS = {"pi0": {"pi05": False, "max_token_len": 48}, "pi05": {"pi05": True, "max_token_len": 200}}
+WAYS = ("plain", "engine")
+
+
+def config(model: str, kind: str) -> pi0.Pi0Config:
+    """One of MODELS as one of KINDS."""
+    return pi0.Pi0Config(**MODELS[model], **KINDS[kind], **_COMMON)
+
+
+class Sampling:
+    """Random weights of a model, ready to sample in either way.
+
+    Args:
+      config: of the model.
+      num_steps: of the flow.
+    """
+
+    def __init__(self, config: pi0.Pi0Config, num_steps: int):
+        self._config, self._num_steps = config, np.int32(num_steps)
+        self._params = jax.jit(functools.partial(_random_params, config))(jax.random.key(0))
+        self._plan = jax.jit(functools.partial(flow_plan.prepare, config))(self._params)
+        self._times = flow_schedule.make(config, self._plan, num_steps)
+
+    def __call__(self, way: str, model_input: dict[str, Any], noise: np.ndarray) -> np.ndarray:
+        """Action chunks of a batch of model inputs, once they are there."""
+        if way == "plain":
+            return np.asarray(_plain(self._config, self._params, model_input, noise, self._num_steps))
+        return np.asarray(_engine(self._config, self._plan, self._times, present.present(model_input), noise))
+
+
+def random_input(config: pi0.Pi0Config, batch_size: int, cameras: int, seed: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Model inputs that have the first `cameras` and prompts of two thirds of the longest; and noise."""
+    rng, rows = np.random.default_rng(seed), batch_size
+    tokens, shown = (rows, config.max_token_len), (rows, *config.image_resolution, 3)
+    model_input = {
+        "image": {key: rng.integers(0, 256, shown, np.uint8) for key in config.image_keys},
+        "image_mask": {key: np.full(rows, i < cameras) for i, key in enumerate(config.image_keys)},
+        "state": rng.normal(size=(rows, config.action_dim)).astype(np.float32),
+        "tokenized_prompt": rng.integers(0, config.vocab_size, tokens, np.int32),
+        "tokenized_prompt_mask": np.tile(np.arange(tokens[1]) < tokens[1] * 2 // 3, (rows, 1)),
+    }
+    return model_input, rng.normal(size=(rows, config.action_horizon, config.action_dim)).astype(np.float32)
+
+
+def _random_params(config: pi0.Pi0Config, key: jax.Array) -> Any:
+    """None at its initial zero."""
+    params = pi0.init(config, key)
+    leaves, treedef = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    return treedef.unflatten([leaf + 0.02 * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves)])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _plain(config, params, model_input, noise, num_steps):
+    seen = observation.Observation.from_dict(model_input)
+    return pi0.sample_actions(config, params, jax.random.key(0), seen, num_steps=num_steps, noise=noise)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _engine(config, plan, times, model_input, noise):
+    return flow_sampler.sample_actions(config, plan, times, observation.Observation.from_dict(model_input), noise)

@@ -1,0 +1,119 @@
+"""Sampling of pi0 and pi0.5: what `pi0.sample_actions` computes, with all that is known beforehand done once.
+
+Axis letters: `B` rows, `H` action horizon, `A` action dim, `P` prefix tokens, `S` suffix tokens, `W` width of the action expert.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from openpi.engine import expert, flow_plan, flow_schedule, image_tower
+from openpi.models import observation as observation_lib
+from openpi.models import pi0
+
+
+@flax.struct.dataclass
+class Surroundings:
+    """What all steps of a chunk see."""
+
+    prefix: tuple[expert.KeysValues, ...]
+    prefix_mask: Bool[Array, "B 1 P"]
+    rotation: tuple[jax.Array, jax.Array]
+    state: Float[Array, "B 1 W"] | None  # pi0
+
+
+def sample_actions(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    schedule: flow_schedule.Schedule,
+    observation: observation_lib.Observation,
+    noise: Float[Array, "B H A"],
+) -> Float[Array, "B H A"]:
+    """Action chunks by Euler integration of the flow, float32.
+
+    Only the observation's own cameras, of those that the model knows, are encoded: one that is absent altogether is better left
+    out than masked. Its images have the model's resolution, its prompt may be cut behind its last token.
+    """
+    prefix, mask = encode_prefix(config, plan, observation)
+    state = None if config.pi05 else plan.heads["state"](observation.state)[:, None, :]
+    length = config.action_horizon + (0 if config.pi05 else 1)
+    positions = jnp.sum(mask, axis=1)[:, None] + jnp.arange(length)
+    surroundings = Surroundings(prefix, mask[:, None], expert.rotation(config.expert, positions), state)
+    dt = -1.0 / schedule.num_steps
+
+    def step(i, x_t):
+        moment = jax.tree.map(lambda leaf: leaf[i], schedule.moments)
+        return x_t + dt * velocity(config, plan, surroundings, moment, x_t)
+
+    return jax.lax.fori_loop(0, schedule.num_steps, step, noise)
+
+
+def encode_prefix(
+    config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation
+) -> tuple[tuple[expert.KeysValues, ...], Bool[Array, "B P"]]:
+    """Keys and values of images and prompt, layer by layer, and which of them hold a token."""
+    x, mask = _embed_prefix(config, plan, observation)
+    rotation = expert.rotation(config.language, jnp.cumsum(mask, axis=1) - 1)
+    made = []
+    for layer in plan.language[:-1]:
+        queries, own = expert.project(config.language, layer, expert.normed(x), rotation)
+        x = x + layer.out(expert.attend(queries, [expert.Sight(own, mask[:, None])]))
+        x = x + expert.feed_forward(layer, expert.normed(x))
+        made.append(own)
+    made.append(expert.keys_values(config.language, plan.language[-1], expert.normed(x), rotation))
+    return tuple(made), mask
+
+
+def velocity(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    surroundings: Surroundings,
+    moment: flow_schedule.Moment,
+    x_t: Float[Array, "B H A"],
+) -> Float[Array, "B H A"]:
+    """Velocity of the flow at the noisy actions `x_t`."""
+    x = plan.heads["actions"](x_t)
+    if not config.pi05:
+        x = plan.heads["action_time"](jax.nn.silu(x + moment.inputs))
+        x = jnp.concatenate([surroundings.state, x], axis=1)
+    x = x.astype(jnp.dtype(config.dtype))
+    sees_suffix = _suffix_mask(config, x.shape[1])
+    for i, layer in enumerate(plan.expert):
+        attention, feed_forward = _of_layer(moment.attention, i), _of_layer(moment.feed_forward, i)
+        queries, own = expert.project(config.expert, layer, expert.normed(x, attention), surroundings.rotation)
+        sights = [expert.Sight(surroundings.prefix[i], surroundings.prefix_mask), expert.Sight(own, sees_suffix)]
+        x = x + _gated(layer.out(expert.attend(queries, sights)), attention)
+        x = x + _gated(expert.feed_forward(layer, expert.normed(x, feed_forward)), feed_forward)
+    return plan.heads["velocity"](expert.normed(x[:, -config.action_horizon :], moment.final))
+
+
+def _of_layer(modulation: expert.Modulation | None, i: int) -> expert.Modulation | None:
+    return jax.tree.map(lambda leaf: leaf[i], modulation)
+
+
+def _gated(update: jax.Array, modulation: expert.Modulation | None) -> jax.Array:
+    return update if modulation is None else update * modulation.gate
+
+
+def _suffix_mask(config: pi0.Pi0Config, length: int) -> Bool[Array, "1 S S"] | None:
+    """The state of pi0 does not see the actions; all else sees all."""
+    if config.pi05:
+        return None
+    return jnp.asarray((np.arange(length)[:, None] > 0) | (np.arange(length) == 0))[None]
+
+
+def _embed_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation):
+    keys = [key for key in config.image_keys if key in observation.images]
+    images = jnp.stack([observation.images[key] for key in keys], axis=1)
+    tokens = image_tower.embed(plan.tower, images.reshape(-1, *images.shape[2:]))
+    patches, width = tokens.shape[1:]
+    masks = jnp.stack([observation.image_masks[key] for key in keys], axis=1)
+    parts, masks = [tokens.reshape(len(images), -1, width)], [jnp.repeat(masks, patches, axis=1)]
+    if observation.tokenized_prompt is not None:
+        table = plan.embedding
+        scaled = table[observation.tokenized_prompt] * jnp.sqrt(width).astype(table.dtype)
+        parts.append(scaled.astype(tokens.dtype))
+        masks.append(observation.tokenized_prompt_mask)
+    return jnp.concatenate(parts, axis=1), jnp.concatenate(masks, axis=1)
