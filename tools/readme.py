@@ -65,9 +65,62 @@ def data_loading_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def serving_table(result: Mapping[str, Any]) -> str:
+    """What the policy server adds, carries and keeps."""
+    one, many, batches, memory = (result[key] for key in ("one_client", "throughput", "batches", "memory"))
+    lines = [
+        f"On {result['machine']['cores']} cores, loopback, three 224x224 uint8 images an observation"
+        " ([all figures and conditions](../benchmarks/results/serving.json)):",
+        "",
+        "| what | measured |",
+        "| --- | --- |",
+        f"| added to the model's time, one client, median | {one['overhead_ms']['median']:.2f} ms |",
+        f"| the same, 99 of 100 | {one['overhead_ms']['p99']:.1f} ms |",
+        f"| {many['clients']} clients, a policy that does nothing | {many['no-op']['median']:,.0f} requests/s,"
+        f" {many['mib_per_s']:,.0f} MiB/s |",
+        f"| of what the websocket library carries without looking at it | {100 * many['share_of_floor']:.0f} % |",
+        f"| {batches['clients']} clients of the small model, batches as far as they gain | {batches['measured_ratio']:.2f} x"
+        " one at a time |",
+        f"| the same, batches of {batches['clients']} whether they gain or not | {batches['eight_ratio']:.2f} x |",
+        f"| memory over {memory['requests']:,} requests | {100 * memory['growth']:+.1f} % |",
+        f"| memory of {memory['flood_clients']} clients at full rate, growth in {memory['flood_seconds']:.0f} s |"
+        f" {100 * memory['flood_growth']:+.1f} % |",
+    ]
+    return "\n".join([*lines, "", *([result["note"]] if result["note"] else [])]).rstrip()
+
+
+def memory_plan_table(result: Mapping[str, Any]) -> str:
+    """Planned memory of the published sizes, the published figures beside it, and how far plans of small ones were off."""
+    lines = [
+        "GiB on each device, planned on a CPU as for accelerators ([all figures](../benchmarks/results/memory_plan.json)); the largest"
+        f" batch leaves {100 * (1 - result['usable']):.0f} % of the device unused:",
+        "",
+        "| training | batch, devices | state | gradients | activations | peak | largest batch | published |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in result["planned"]:
+        state = sum(row[part] for part in ("trained", "frozen", "optimizer", "average"))
+        settings = [f"{field}={row[field]}" for field in ("accumulation_steps", "fsdp_devices") if field in row]
+        sizes = " | ".join(f"{size:.1f}" for size in (state, row["gradients"], row["activations"], row["peak"]))
+        lines.append(
+            f"| {' '.join(['`' + row['config'] + '`', *settings])} | {row['batch_size']}, {row['devices']} | {sizes} |"
+            f" {row['largest_batch'] or 'none'} on {row['device_gib']} GiB | > {result['published_gb'][row['kind']]:g} GB |"
+        )
+    served = ", ".join(f"{size:.1f} (`{name}`)" for name, size in result["served"].items())
+    off = [100 * (row["ratio"] - 1) for row in result["measured"]]
+    lines += [
+        "",
+        f"Serving takes {served}; published: more than {result['published_gb']['inference']:g} GB. Beside what {len(off)} trainings of"
+        f" smaller networks really took on a CPU, plans for it were {min(off):+.0f} to {max(off):+.0f} % off. No GPU has been measured:"
+        " GPUs join more operations into one than the compiler that plans, and should need less activations.",
+    ]
+    return "\n".join(lines)
+
+
 TABLES = (
     Table("README.md", "aloha-reach-table", "aloha_reach.json", aloha_reach_table),
     Table("openpi/data/README.md", "data-loading-table", "data_loading.json", data_loading_table),
+    Table("openpi/server/README.md", "serving-table", "serving.json", serving_table),
 )
 
 
