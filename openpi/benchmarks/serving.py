@@ -124,6 +124,7 @@ def _batches() -> dict[str, Any]:
         **{name: _figures(values[1:]) for name, values in rates.items()},
         "eight_ratio": ratio("eight"),
         "measured_ratio": ratio("measured"),
+        "measured_size": measured.max_batch_size,
     }
 
 

@@ -11,6 +11,7 @@ def test_clients_are_answered_and_counted(kind):
     assert len(set(messages)) == 3
     assert 0 < sum(map(len, messages)) - 3 * 3 * 3 * 224 * 224 < 3000
     with serving_server.start(kind) as server:
+        assert server.max_batch_size == 1
         assert asyncio.run(serving_load.run(server.port, messages, clients=4, requests=50)) in range(50, 54)
         assert asyncio.run(serving_load.run(server.port, messages, clients=2, seconds=0.2)) > 2
         trips, inferences = asyncio.run(serving_load.latencies(server.port, messages, 5))

@@ -35,10 +35,10 @@ class NoOp(base_policy.BasePolicy):
 class Process:
     """A server in a process of its own."""
 
-    def __init__(self, process: multiprocessing.process.BaseProcess, pipe: pipes.Connection, port: int):
+    def __init__(self, process: multiprocessing.process.BaseProcess, port: int, max_batch_size: int):
         self._process = process
-        self.pipe = pipe
         self.port = port
+        self.max_batch_size = max_batch_size
 
     def resident_mib(self) -> float:
         """The memory that it has at the moment (Linux)."""
@@ -60,7 +60,7 @@ def start(kind: str, *, max_batch_size: int | None = 1) -> Iterator[Process]:
     process = context.Process(target=_serve, args=(theirs, kind, max_batch_size), daemon=True)
     process.start()
     try:
-        yield Process(process, ours, ours.recv())
+        yield Process(process, *ours.recv())
         ours.send("stop")
         process.join(30)
     finally:
@@ -119,7 +119,7 @@ async def _ours(pipe: pipes.Connection, kind: str, max_batch_size: int | None) -
     port = listener.getsockname()[1]
     options = websocket_server.Options(max_batch_size=size)
     running = websocket_server.WebsocketServer(served, listener, options=options)
-    await running.serve(_stop_when_told(pipe), lambda: pipe.send(port))
+    await running.serve(_stop_when_told(pipe), lambda: pipe.send((port, size)))
 
 
 async def _floor(pipe: pipes.Connection) -> None:
@@ -131,7 +131,7 @@ async def _floor(pipe: pipes.Connection) -> None:
             await connection.send(reply)
 
     async with websockets_server.serve(answer, "127.0.0.1", 0, compression=None, max_size=None) as running:
-        pipe.send(next(iter(running.sockets)).getsockname()[1])
+        pipe.send((next(iter(running.sockets)).getsockname()[1], 1))
         await _stop_when_told(pipe).wait()
 
 

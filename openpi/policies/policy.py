@@ -215,7 +215,7 @@ class Policy(batch_policy.BatchPolicy):
         call = functools.partial(sample, self._config, self._params, self._rng, batch, sampling, np.int32(1))
         jax.block_until_ready(call())
         seconds = []
-        for _ in range(3 if timed else 0):
+        for _ in range(5 if timed else 0):
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds.append(time.perf_counter() - start)
