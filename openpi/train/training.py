@@ -133,7 +133,7 @@ def train(
             if profile is not None and processes.index == 0:
                 profiled = stack.enter_context(profile_steps.ProfiledStep(step_fn, start, profile, run_dir))
             outcome = loop.train(
-                profiled,
+                processes.begin_together(profiled),
                 state,
                 sharding.put_everywhere(mesh, train_rng),
                 batches,

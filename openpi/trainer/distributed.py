@@ -85,6 +85,10 @@ class Processes:
         """Raises ValueError in all of them if one has other facts (as JSON can hold them) than process 0."""
         del facts
 
+    def begin_together(self, function: Callable[..., T]) -> Callable[..., T]:
+        """`function`, whose first call waits for that of the others: Gloo gives up on who comes to it 30 s later."""
+        return function
+
     def stop_agreement(self, received: Callable[[], int], first_step: int) -> distributed_stop.StopAgreement | None:
         """See `distributed_stop`; None where there is nobody to agree with. At most one."""
         del received, first_step
@@ -116,6 +120,17 @@ class _Joined(Processes):
         self.meet()
         told = {key.rpartition("/"): text for key, text in self._store.read().items()}
         distributed_facts.compare({int(key[2]): json.loads(text) for key, text in told.items() if key[0] == topic})
+
+    def begin_together(self, function: Callable[..., T]) -> Callable[..., T]:
+        begun = threading.Event()
+
+        def call(*args: Any) -> T:
+            if not begun.is_set():
+                begun.set()
+                self.meet()
+            return function(*args)
+
+        return call
 
     def stop_agreement(self, received: Callable[[], int], first_step: int) -> distributed_stop.StopAgreement:
         agreement = distributed_stop.StopAgreement(self._store, self.index, self.count, received, first_step)

@@ -29,7 +29,7 @@ def main(_: list[str]) -> int:
             processes.first_alone(_make_file)
         mesh = sharding.make_mesh(1, jax.device_count())
         ones = sharding.put_batch(mesh, np.ones(jax.device_count() // processes.count))
-        add = jax.jit(lambda array: array.sum(), out_shardings=sharding.replicated(mesh))
+        add = processes.begin_together(jax.jit(lambda array: array.sum(), out_shardings=sharding.replicated(mesh)))
         with stop_signal.StopSignal() as stop:
             agreement = processes.stop_agreement(lambda: stop.received, 0)
             for step in itertools.count():
