@@ -11,7 +11,7 @@ from openpi.models import gemma, observation, pi0, siglip
 
 _COMMON: dict[str, Any] = {"vocab_size": 2000, "dtype": "float32"}
 # Image tower of 256 patches a camera, as published. "narrow" has the depths of the published model.
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "mid": {
         "siglip": siglip.SiglipConfig(256, 4, 1024, 4, (14, 14), "sincos2d", "lecun"),
         "language": gemma.GemmaConfig(256, 8, 1024, 4, 1, 64),
@@ -23,7 +23,10 @@ MODELS = {
         "expert": gemma.GemmaConfig(32, 18, 128, 8, 1, 16),
     },
 }
-KINDS = {"pi0": {"pi05": False, "max_token_len": 48}, "pi05": {"pi05": True, "max_token_len": 200}}
+KINDS: dict[str, dict[str, Any]] = {
+    "pi0": {"pi05": False, "max_token_len": 48},
+    "pi05": {"pi05": True, "max_token_len": 200},
+}
 WAYS = ("plain", "engine")
 
 
@@ -69,10 +72,9 @@ def random_input(config: pi0.Pi0Config, batch_size: int, cameras: int, seed: int
 
 def _random_params(config: pi0.Pi0Config, key: jax.Array) -> Any:
     """None at its initial zero."""
-    params = pi0.init(config, key)
-    leaves, treedef = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    return treedef.unflatten([leaf + 0.02 * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves)])
+    leaves, structure = jax.tree.flatten(pi0.init(config, key))
+    noise = [0.02 * jax.random.normal(jax.random.fold_in(key, i), leaf.shape) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, [leaf + change for leaf, change in zip(leaves, noise)])
 
 
 @functools.partial(jax.jit, static_argnums=0)

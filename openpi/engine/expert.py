@@ -105,13 +105,15 @@ def attend(queries: Float[Array, "B N T H"], sights: Sequence[Sight]) -> Float[A
     highest = logits[0].max(axis=-1, keepdims=True)
     for part in logits[1:]:
         highest = jnp.maximum(highest, part.max(axis=-1, keepdims=True))
-    out, total = 0.0, 0.0
-    for sight, part in zip(sights, logits, strict=True):
-        values = sight.keys_values[1]
-        weights = jnp.exp(part - highest)
-        total += weights.sum(axis=-1, keepdims=True)
-        out += jnp.einsum("BKTS,BKSH->BKTH", weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
-    out = (out / total).astype(values.dtype)
+    weights = [jnp.exp(part - highest) for part in logits]
+    total = sum(part.sum(axis=-1, keepdims=True) for part in weights)
+    values = [sight.keys_values[1] for sight in sights]
+    dtype = values[0].dtype
+    out = sum(
+        jnp.einsum("BKTS,BKSH->BKTH", part.astype(dtype), value, preferred_element_type=jnp.float32)
+        for part, value in zip(weights, values, strict=True)
+    )
+    out = jnp.asarray(out / total, dtype)
     return out.reshape(batch, heads, length, head_dim).transpose(0, 2, 1, 3).reshape(batch, length, -1)
 
 

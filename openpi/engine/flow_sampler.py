@@ -109,8 +109,8 @@ def _embed_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: obse
     images = jnp.stack([observation.images[key] for key in keys], axis=1)
     tokens = image_tower.embed(plan.tower, images.reshape(-1, *images.shape[2:]))
     patches, width = tokens.shape[1:]
-    masks = jnp.stack([observation.image_masks[key] for key in keys], axis=1)
-    parts, masks = [tokens.reshape(len(images), -1, width)], [jnp.repeat(masks, patches, axis=1)]
+    shown = jnp.stack([observation.image_masks[key] for key in keys], axis=1)
+    parts, masks = [tokens.reshape(len(images), -1, width)], [jnp.repeat(shown, patches, axis=1)]
     if observation.tokenized_prompt is not None:
         table = plan.embedding
         scaled = table[observation.tokenized_prompt] * jnp.sqrt(width).astype(table.dtype)

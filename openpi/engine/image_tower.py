@@ -51,7 +51,7 @@ def prepare(config: siglip.SiglipConfig, params: dict[str, Any], dtype: Any) -> 
             params["Transformer"]["encoder_norm"], params["head"]["kernel"], params["head"]["bias"], dtype
         ),
         num_heads=config.num_heads,
-        patch_size=tuple(config.patch_size),
+        patch_size=config.patch_size,
         dtype=dtype,
     )
 
