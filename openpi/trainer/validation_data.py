@@ -133,8 +133,10 @@ class _Sample:
 
 def _read(road: HeldOut, row: int) -> _Sample:
     dataset = road.dataset
-    drawn = isinstance(dataset, dataset_lib.Sampled)
-    item = dataset.sample(row, np.random.default_rng((_SEED, row))) if drawn else dataset[row]
+    if isinstance(dataset, dataset_lib.Sampled):
+        item = dataset.sample(row, np.random.default_rng((_SEED, row)))
+    else:
+        item = dataset[row]
     repacked = road.repack(item)
     recorded = np.asarray(repacked["actions"], np.float64)
     asked = road.see({key: value for key, value in repacked.items() if key != "actions"})
