@@ -79,7 +79,8 @@ def serving_table(result: Mapping[str, Any]) -> str:
         f"| {many['clients']} clients, a policy that does nothing | {many['no-op']['median']:,.0f} requests/s,"
         f" {many['mib_per_s']:,.0f} MiB/s |",
         f"| of what the websocket library carries without looking at it | {100 * many['share_of_floor']:.0f} % |",
-        f"| {batches['clients']} clients of the small model, batches as far as they gain | {batches['measured_ratio']:.2f} x"
+        f"| {batches['clients']} clients of the small model, batches as far as they gain (here"
+        f" {batches['measured_size']}) | {batches['measured_ratio']:.2f} x"
         " one at a time |",
         f"| the same, batches of {batches['clients']} whether they gain or not | {batches['eight_ratio']:.2f} x |",
         f"| memory over {memory['requests']:,} requests | {100 * memory['growth']:+.1f} % |",

@@ -39,7 +39,7 @@ SERVING = {
     "machine": {"cores": 2},
     "one_client": {"overhead_ms": {"median": 0.625, "p99": 4.96}},
     "throughput": {"clients": 16, "no-op": {"median": 1234.4}, "mib_per_s": 531.0, "share_of_floor": 0.814},
-    "batches": {"clients": 8, "measured_ratio": 1.254, "eight_ratio": 0.9},
+    "batches": {"clients": 8, "measured_ratio": 1.254, "measured_size": 4, "eight_ratio": 0.9},
     "memory": {
         "requests": 100000,
         "growth": -0.012,
@@ -80,7 +80,7 @@ def test_a_row_holds_what_a_server_adds_and_carries():
     assert "| added to the model's time, one client, median | 0.62 ms |" in lines
     assert "| 16 clients, a policy that does nothing | 1,234 requests/s, 531 MiB/s |" in lines
     assert "| of what the websocket library carries without looking at it | 81 % |" in lines
-    assert "| 8 clients of the small model, batches as far as they gain | 1.25 x one at a time |" in lines
+    assert "| 8 clients of the small model, batches as far as they gain (here 4) | 1.25 x one at a time |" in lines
     assert "| memory over 100,000 requests | -1.2 % |" in lines
     assert lines[-1] == "Nothing else ran."
     assert readme.serving_table({**SERVING, "note": None}).endswith("| +0.4 % |")

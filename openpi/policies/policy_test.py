@@ -178,7 +178,10 @@ def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
             "cam_knee",
         ),
         ({"images": {"cam_high": np.zeros((8, 8), np.uint8)}}, "'images/cam_high' must be"),
-        ({"images": {"cam_high": np.full((3, 8, 8), np.nan, np.float32)}}, "'images/cam_high' is float32 and not within"),
+        (
+            {"images": {"cam_high": np.full((3, 8, 8), np.nan, np.float32)}},
+            "'images/cam_high' is float32 and not within",
+        ),
         ({"state": None}, "'state'"),
         ({"openpi": {"num_steps": 101}}, "num_steps=101 is not between 1 and 100"),
         ({"openpi": {"temperature": 0.5}}, "pi0 draws no tokens: it takes num_steps and noise, no temperature"),
