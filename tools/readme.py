@@ -121,6 +121,7 @@ def memory_plan_table(result: Mapping[str, Any]) -> str:
 TABLES = (
     Table("README.md", "aloha-reach-table", "aloha_reach.json", aloha_reach_table),
     Table("openpi/data/README.md", "data-loading-table", "data_loading.json", data_loading_table),
+    Table("openpi/trainer/README.md", "memory-plan-table", "memory_plan.json", memory_plan_table),
     Table("openpi/server/README.md", "serving-table", "serving.json", serving_table),
 )
 
