@@ -13,33 +13,22 @@ than
 On the CPU both are the process's resident memory, and the limit is the sum of the two.
 """
 
-import concurrent.futures
-import importlib.metadata
-import json
 import math
-import multiprocessing
-import os
 import pathlib
-import platform
 import shutil
-import statistics
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from openpi.benchmarks import restore_memory
+from openpi.benchmarks import fresh_process, record, restore_memory
 from openpi.config import app
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("checkpoint_memory", ("jax", "jaxlib", "orbax-checkpoint", "tensorstore", "numpy"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Restores of each checkpoint, each way.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _CHECKPOINTS = {"in pieces of 64 MiB": 64 << 20, "each array in one piece": None}
 _FIGURES = ("peak_gib", "left_gib", "device_peak_gib", "seconds")
-_VERSIONS = ("jax", "jaxlib", "orbax-checkpoint", "tensorstore", "numpy")
 
 
 def main() -> int:
@@ -48,13 +37,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         step_dir = pathlib.Path(folder) / "1"
         for name, chunk_bytes in _CHECKPOINTS.items():
-            _in_fresh_process(restore_memory.write, step_dir, chunk_bytes)
+            fresh_process.call(restore_memory.write, step_dir, chunk_bytes)
             rows += _measure(name, step_dir)
             shutil.rmtree(step_dir)
     result = _result(rows)
     print(_table(result))
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result)
     return 0 if result["targets"]["met"] else 1
 
 
@@ -62,24 +50,14 @@ def _measure(name: str, step_dir: pathlib.Path) -> list[dict[str, Any]]:
     runs: dict[str, list[dict[str, Any]]] = {way: [] for way in restore_memory.WAYS}
     for _ in range(_ROUNDS.value):
         for way in restore_memory.WAYS:
-            runs[way].append(_in_fresh_process(restore_memory.measure, step_dir, way))
+            runs[way].append(fresh_process.call(restore_memory.measure, step_dir, way))
     if len({run["checksum"] for found in runs.values() for run in found}) != 1:
         raise RuntimeError(f"the ways restored different weights from the checkpoint that is stored {name}")
     return [
         {"checkpoint": name, "way": way}
-        | {figure: _statistics([run[figure] for run in found]) for figure in _FIGURES if found[0][figure] is not None}
+        | {figure: record.spread([run[figure] for run in found]) for figure in _FIGURES if found[0][figure] is not None}
         for way, found in runs.items()
     ]
-
-
-def _in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args).result()
-
-
-def _statistics(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": statistics.median(values), "max": max(values), "n": len(values)}
 
 
 def _result(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -104,12 +82,6 @@ def _result(rows: list[dict[str, Any]]) -> dict[str, Any]:
             ),
         },
         "rows": rows,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _VERSIONS},
-        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": ["//openpi/benchmarks:checkpoint_memory", f"--rounds={_ROUNDS.value}"],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
 
 

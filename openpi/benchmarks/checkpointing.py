@@ -9,13 +9,8 @@ when for any model a save keeps the loop longer, in the median, than
 """
 
 import dataclasses
-import importlib.metadata
-import json
-import os
 import pathlib
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from typing import Any
@@ -23,18 +18,16 @@ from typing import Any
 import jax
 from absl import flags, logging
 
-from openpi.benchmarks import step_variants
+from openpi.benchmarks import record, step_variants
 from openpi.checkpoints import layout, manager, step_writer
 from openpi.cli import program
 from openpi.trainer import state as state_lib
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("checkpointing", ("jax", "jaxlib", "orbax-checkpoint", "tensorstore", "numpy"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Saves that are measured.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 5, "Steps between them.", lower_bound=1)
 _MODELS = flags.DEFINE_list("models", list(step_variants.MODELS), "Which models.")
 _BATCH = flags.DEFINE_integer("batch", 16, "Samples of a step.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _VARIANT = step_variants.Variant("remat none", "none")
 
@@ -50,22 +43,8 @@ def main(_: list[str]) -> int:
     result = {
         "targets": {"stall_in_steps": 1, "met": met},
         "cases": cases,
-        "versions": {"python": platform.python_version()}
-        | {
-            name: importlib.metadata.version(name)
-            for name in ("jax", "jaxlib", "orbax-checkpoint", "tensorstore", "numpy")
-        },
-        "machine": {
-            "device": jax.devices()[0].device_kind,
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "command": ["//openpi/benchmarks:checkpointing", *sys.argv[1:]],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result, device=jax.devices()[0].device_kind)
     return 0 if met else 1
 
 

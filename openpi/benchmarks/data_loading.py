@@ -13,48 +13,40 @@ The exit code is 1 when a target is missed: decoded frames at 100 times the rate
 below 5 %; or when a way gives other images than it should.
 """
 
-import concurrent.futures
 import contextlib
-import importlib.metadata
 import json
-import multiprocessing
 import os
 import pathlib
-import platform
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from openpi.benchmarks import image_loading, training_wait
+from openpi.benchmarks import fresh_process, image_loading, record, training_wait
 from openpi.cli import program
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("data_loading", ("grain", "av", "pillow", "numpy", "jax"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Readings of each way.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "Seconds of each reading.", lower_bound=0.1)
 _EPISODES = flags.DEFINE_integer("episodes", 4, "Episodes of the dataset.", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 300, "Frames of each.", lower_bound=1)
 _LEROBOT = flags.DEFINE_string("lerobot", None, "Command that starts lerobot_loading, to compare with.")
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _WAYS = ("frames", "video", "none")
 _EXACT = ("frames", "none")
 _CACHED_AT_LEAST, _UNCACHED_AT_LEAST, _WAIT_AT_MOST = 100.0, 1.5, 0.05
-_VERSIONS = ("grain", "av", "pillow", "numpy", "jax")
 
 
 def main(_: list[str]) -> int:
     """Generates, measures, prints and writes."""
     with tempfile.TemporaryDirectory() as folder:
         root, home = pathlib.Path(folder) / "data", pathlib.Path(folder) / "home"
-        _in_fresh_process(image_loading.write, root, _EPISODES.value, _FRAMES.value)
+        fresh_process.call(image_loading.write, root, _EPISODES.value, _FRAMES.value)
         caches = {way: home / way for way in _WAYS}
-        built = {way: _in_fresh_process(image_loading.build, root, way, caches[way]) for way in ("frames", "video")}
+        built = {way: fresh_process.call(image_loading.build, root, way, caches[way]) for way in ("frames", "video")}
         lerobot = _lerobot_settings(root, []) if _LEROBOT.value else []
         best = max(lerobot, key=lambda found: found["samples_per_s"], default=None)
         runs: dict[str, list[dict[str, Any]]] = {way: [] for way in _WAYS}
@@ -71,15 +63,14 @@ def main(_: list[str]) -> int:
             for threads, shuffle in _other_settings(way)
         ]
         with contextlib.chdir(folder):
-            wait = {way: _in_fresh_process(training_wait.measure, root, way, home / "run") for way in ("frames",)}
+            wait = {way: fresh_process.call(training_wait.measure, root, way, home / "run") for way in ("frames",)}
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / image_loading.MIB
     _check_same_images(runs)
     result = _result(runs, baseline, best, lerobot)
     result |= {"dataset_mib": size, "built": built, "other_settings": others, "training": wait["frames"]}
     result["targets"] = _targets(result)
     print(_table(result))
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result, unsaid=["lerobot"])
     return 0 if result["targets"]["met"] else 1
 
 
@@ -88,7 +79,7 @@ def _read(
 ) -> dict[str, Any]:
     """At the loader's own number of threads if None."""
     chosen = image_loading.automatic_threads(way) if threads is None else threads
-    return _in_fresh_process(
+    return fresh_process.call(
         image_loading.measure, root, way, directory, threads=chosen, shuffle=shuffle, seconds=_SECONDS.value
     )
 
@@ -110,12 +101,6 @@ def _flags_of(found: dict[str, Any]) -> list[str]:
     return [f"--{name}={found[name]}" for name in ("workers", "threads", "batch_size")]
 
 
-def _in_fresh_process(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args, **kwargs).result()
-
-
 def _check_same_images(runs: dict[str, list[dict[str, Any]]]) -> None:
     if len({run["checksum"] for way in _EXACT for run in runs[way]}) != 1:
         raise RuntimeError("cached frames and decoded ones gave the model different images")
@@ -132,7 +117,7 @@ def _result(
         {
             "way": way,
             "threads": image_loading.automatic_threads(way),
-            "rows_per_s": _statistics(rates[way]),
+            "rows_per_s": record.spread(rates[way]),
             "peak_mib": max(run["peak_mib"] for run in found),
         }
         | ({"times_lerobot": float(np.median(np.array(rates[way]) / baseline))} if baseline else {})
@@ -147,16 +132,7 @@ def _result(
         "batch_size": image_loading.BATCH_SIZE,
         "frames": _EPISODES.value * _FRAMES.value,
         "rows": rows,
-        "lerobot": {"best": best, "rows_per_s": _statistics(baseline), "settings": lerobot} if best else None,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _VERSIONS},
-        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": [
-            "//openpi/benchmarks:data_loading",
-            *(f"--{flag.name}={flag.value}" for flag in (_ROUNDS, _SECONDS, _EPISODES, _FRAMES)),
-        ],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
+        "lerobot": {"best": best, "rows_per_s": record.spread(baseline), "settings": lerobot} if best else None,
     }
 
 
@@ -172,11 +148,6 @@ def _targets(result: dict[str, Any]) -> dict[str, Any]:
         "data_wait_at_most": _WAIT_AT_MOST,
         "met": met,
     }
-
-
-def _statistics(values: list[float]) -> dict[str, float]:
-    median, p90, p99 = np.percentile(values, [50, 90, 99]).tolist()
-    return {"min": min(values), "median": median, "p90": p90, "p99": p99, "n": len(values)}
 
 
 def _table(result: dict[str, Any]) -> str:

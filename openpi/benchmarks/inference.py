@@ -6,13 +6,6 @@ Both sample in turn from the same fresh inputs, and must agree. The exit code is
 three cameras, or not twice as fast with two of them (on a CPU, one robot, 10 steps).
 """
 
-import importlib.metadata
-import json
-import os
-import pathlib
-import platform
-import statistics
-import sys
 import time
 from typing import Any
 
@@ -20,16 +13,14 @@ import jax
 import numpy as np
 from absl import flags
 
-from openpi.benchmarks import sampling
+from openpi.benchmarks import record, sampling
 from openpi.cli import program
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("inference", ("jax", "jaxlib", "flax", "numpy"))
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Chunks of each way that are measured.", lower_bound=1)
 _MODELS = flags.DEFINE_list("models", list(sampling.MODELS), "Which models.")
 _STEPS = flags.DEFINE_integer("num_steps", 10, "Steps of the flow.", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 1, "Rows.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _TARGETS = {3: 1.5, 2: 2.0}  # cameras → times the plain model's speed
 _TOLERANCE = 1e-5  # of the actions' scale, float32
@@ -58,19 +49,8 @@ def main(_: list[str]) -> int:
         "num_steps": _STEPS.value,
         "dtype": "float32",
         "cases": cases,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "numpy")},
-        "machine": {
-            "device": jax.devices()[0].device_kind,
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "command": ["//openpi/benchmarks:inference", *sys.argv[1:]],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result, device=jax.devices()[0].device_kind)
     return 0 if met else 1
 
 
@@ -87,22 +67,11 @@ def _measure(sample: sampling.Sampling, model: str, kind: str, cameras: int) -> 
         error = max(error, float(np.abs(actions["engine"] - actions["plain"]).max() / np.abs(actions["plain"]).max()))
     if error > _TOLERANCE:
         raise RuntimeError(f"{model} {kind}, {cameras} cameras: the engine is {error:.1e} off the plain model")
-    figures = {way: _figures(timed[_WARM_UP:]) for way, timed in seconds.items()}
+    figures = {way: record.spread(timed[_WARM_UP:]) for way, timed in seconds.items()}
     return {
         "seconds": figures,
         "speed": figures["plain"]["median"] / figures["engine"]["median"],
         "error": error,
-    }
-
-
-def _figures(seconds: list[float]) -> dict[str, float]:
-    tenths = statistics.quantiles(seconds, n=10, method="inclusive") if len(seconds) > 1 else seconds
-    return {
-        "min": min(seconds),
-        "median": statistics.median(seconds),
-        "p90": tenths[-1],
-        "max": max(seconds),
-        "n": len(seconds),
     }
 
 

@@ -8,27 +8,21 @@ accelerators, which this program does not need.
 """
 
 import concurrent.futures
-import importlib.metadata
 import json
 import multiprocessing
-import os
-import pathlib
-import platform
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from absl import flags
 
-from openpi.benchmarks import step_memory
+from openpi.benchmarks import record, step_memory
 from openpi.cli import program
 from openpi.config import load, schema, table
 from openpi.trainer import plan, plan_batch, plan_report
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("memory_plan", ("jax", "jaxlib", "flax", "optax"))
 _JOBS = flags.DEFINE_integer("jobs", 1, "Processes at a time; each measures itself alone.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _MEASURED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mid", {"batch_size": 8}),
@@ -71,15 +65,8 @@ def main(_: list[str]) -> int:
         "served": served,
         "usable": USABLE,
         "published_gb": plan_report.PUBLISHED,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
-        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": ["//openpi/benchmarks:memory_plan", f"--jobs={_JOBS.value}"],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result)
     print(f"{'within' if met else 'NOT within'} {100 * _OFF:.0f} % of what was measured")
     return 0 if met else 1
 

@@ -11,28 +11,18 @@ numpy's, and the published ones close to them. The exit code is 1 when they are 
     1,000,000 frames    60 s, 2 GiB of memory (of the whole process)
 """
 
-import concurrent.futures
-import importlib.metadata
-import json
-import multiprocessing
-import os
 import pathlib
-import platform
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from absl import flags
 
-from openpi.benchmarks import norm_stats_speed, table_reading
+from openpi.benchmarks import fresh_process, norm_stats_speed, record, table_reading
 from openpi.cli import program
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("norm_stats", ("numpy", "pyarrow"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of the 10,000 frames, each way.", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 1_000_000, "Frames of the large dataset.", lower_bound=1000)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _EPISODE = 100  # frames
 _CHECKED, _SMALL, _ONE_BY_ONE = 3200, 10_000, 2048  # frames
@@ -40,7 +30,6 @@ _SMALL_S, _LARGE_S, _LARGE_MIB = 1.0, 60.0, 2048.0  # targets
 # Limits of `check`: rounding of float64 and float32; bins of the published histograms that move.
 _ERRORS = {"mean_std_error": 1e-9, "published_mean_std_error": 1e-3, "published_quantile_error": 2 / 5000}
 _FIGURES = ("frames_per_s", "seconds", "open_s", "peak_mib")
-_VERSIONS = ("numpy", "pyarrow")
 
 
 def main(_: list[str]) -> int:
@@ -54,19 +43,12 @@ def main(_: list[str]) -> int:
         checked = norm_stats_speed.check(roots[_CHECKED], horizon)
         for _round in range(_ROUNDS.value):
             for way, frames in zip(norm_stats_speed.WAYS, (_SMALL, _ONE_BY_ONE), strict=True):
-                runs[way].append(_in_fresh_process(norm_stats_speed.measure, roots[_SMALL], way, frames, horizon))
-        large = _in_fresh_process(norm_stats_speed.measure, roots[_FRAMES.value], "openpi", _FRAMES.value, horizon)
+                runs[way].append(fresh_process.call(norm_stats_speed.measure, roots[_SMALL], way, frames, horizon))
+        large = fresh_process.call(norm_stats_speed.measure, roots[_FRAMES.value], "openpi", _FRAMES.value, horizon)
     result = _result(runs, large, checked)
     print(_table(result))
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result)
     return 0 if result["targets"]["met"] else 1
-
-
-def _in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args).result()
 
 
 def _result(runs: dict[str, list[dict[str, Any]]], large: dict[str, Any], checked: dict[str, float]) -> dict[str, Any]:
@@ -74,7 +56,7 @@ def _result(runs: dict[str, list[dict[str, Any]]], large: dict[str, Any], checke
     for way, found in [*runs.items(), ("openpi", [large])]:
         for run in found:
             run["frames_per_s"] = run["frames"] / run["seconds"]
-        figures = {figure: _statistics([run[figure] for run in found]) for figure in _FIGURES}
+        figures = {figure: record.spread([run[figure] for run in found]) for figure in _FIGURES}
         rows.append({"way": way, "frames": found[0]["frames"], **figures})
     ratios = [a["frames_per_s"] / b["frames_per_s"] for a, b in zip(runs["openpi"], runs["published"], strict=True)]
     agree = checked["exact"] == 1 and all(checked[name] < limit for name, limit in _ERRORS.items())
@@ -94,21 +76,10 @@ def _result(runs: dict[str, list[dict[str, Any]]], large: dict[str, Any], checke
             "errors_below": _ERRORS,
             "met": met,
         },
-        "openpi_to_published": _statistics(ratios),
+        "openpi_to_published": record.spread(ratios),
         "checked": {"frames": _CHECKED, **checked},
         "rows": rows,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _VERSIONS},
-        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": ["//openpi/benchmarks:norm_stats", f"--rounds={_ROUNDS.value}", f"--frames={_FRAMES.value}"],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-
-
-def _statistics(values: list[float]) -> dict[str, float]:
-    median, p90, p99 = np.percentile(values, [50, 90, 99]).tolist()
-    return {"min": min(values), "median": median, "p90": p90, "p99": p99, "n": len(values)}
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -8,34 +8,23 @@ each figure stands its floor, reading the files' bytes and copying as many bytes
 more than 3 s (median) or fewer than 30,000 frames a second are read one by one.
 """
 
-import concurrent.futures
-import importlib.metadata
-import json
-import multiprocessing
-import os
 import pathlib
-import platform
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from absl import flags
 
-from openpi.benchmarks import table_reading
+from openpi.benchmarks import fresh_process, record, table_reading
 from openpi.cli import program
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("open_dataset", ("numpy", "pyarrow"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Openings of each format.", lower_bound=1)
 _EPISODES = flags.DEFINE_integer("episodes", 10_000, "Episodes of the dataset.", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 100, "Frames of each.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _FORMATS = ("v2.1", "v3.0")
 _ITEMS = 50_000
 _OPEN_S, _ITEMS_PER_S = 3.0, 30_000  # targets
-_VERSIONS = ("numpy", "pyarrow")
 
 
 def main(_: list[str]) -> int:
@@ -46,25 +35,18 @@ def main(_: list[str]) -> int:
             table_reading.write(pathlib.Path(folder) / version, version, _EPISODES.value, _FRAMES.value)
         for _round in range(_ROUNDS.value):
             for version in _FORMATS:
-                runs[version].append(_in_fresh_process(table_reading.measure, pathlib.Path(folder) / version, _ITEMS))
+                runs[version].append(fresh_process.call(table_reading.measure, pathlib.Path(folder) / version, _ITEMS))
     if len({run.pop("checksum") for found in runs.values() for run in found}) != 1:
         raise RuntimeError("the two formats gave different action chunks")
     result = _result(runs)
     print(_table(result))
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result)
     return 0 if result["targets"]["met"] else 1
-
-
-def _in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args).result()
 
 
 def _result(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = [
-        {"format": version} | {figure: _statistics([run[figure] for run in found]) for figure in found[0]}
+        {"format": version} | {figure: record.spread([run[figure] for run in found]) for figure in found[0]}
         for version, found in runs.items()
     ]
     met = all(row["open_s"]["median"] <= _OPEN_S and row["items_per_s"]["median"] >= _ITEMS_PER_S for row in rows)
@@ -75,23 +57,7 @@ def _result(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         "dtype": "float32",
         "targets": {"open_s_at_most": _OPEN_S, "items_per_s_at_least": _ITEMS_PER_S, "met": met},
         "rows": rows,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _VERSIONS},
-        "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
-        "command": [
-            "//openpi/benchmarks:open_dataset",
-            f"--rounds={_ROUNDS.value}",
-            f"--episodes={_EPISODES.value}",
-            f"--frames={_FRAMES.value}",
-        ],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-
-
-def _statistics(values: list[float]) -> dict[str, float]:
-    median, p90, p99 = np.percentile(values, [50, 90, 99]).tolist()
-    return {"min": min(values), "median": median, "p90": p90, "p99": p99, "n": len(values)}
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -5,24 +5,19 @@
 Both train the same model on random inputs on two CPU devices, as a user starts them, in turn; the median of each counts.
 """
 
-import json
 import pathlib
-import platform
 import statistics
-import sys
 import tempfile
 
-import jax
 from absl import flags
 
+from openpi.benchmarks import record
 from openpi.cli import program
 from openpi.testing import processes
 from openpi.trainer import metrics_writer
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("processes", ("jax", "jaxlib"))
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Trainings of each kind.", lower_bound=1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _STEPS, _BATCH = 41, 16  # the first step is not measured: the interval of 40 after it is
 _KINDS = {"1 process x 2 devices": (1, 2), "2 processes x 1 device": (2, 1)}
@@ -50,15 +45,9 @@ def main(_: list[str]) -> int:
         "batch_size": _BATCH,
         "steps_per_second": rates,
         "two_processes_to_one": two / one,
-        "versions": {"python": platform.python_version(), "jax": jax.__version__},
-        "machine": f"{platform.system()} {platform.machine()}",
-        "command": ["//openpi/benchmarks:processes", *sys.argv[1:]],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
     print(f"two processes reach {two / one:.2f} of the steps a second of one")
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result)
     return 0
 
 

@@ -11,29 +11,21 @@ Observations have three 224x224 uint8 images (the small model: its own camera). 
 """
 
 import asyncio
-import importlib.metadata
 import json
-import os
-import pathlib
-import platform
 import statistics
-import sys
 from typing import Any
 
 import jax
-import numpy as np
 from absl import flags
 
-from openpi.benchmarks import serving_load, serving_server
+from openpi.benchmarks import record, serving_load, serving_server
 from openpi.cli import program
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("serving", ("jax", "numpy", "websockets", "msgpack"))
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each comparison, in turn.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 4.0, "Of each round.", lower_bound=0.1)
 _REQUESTS = flags.DEFINE_integer("requests", 100_000, "Over which the memory must stay.", lower_bound=100)
 _FLOOD_SECONDS = flags.DEFINE_float("flood_seconds", 60.0, "Of 200 clients at full rate.", lower_bound=0.1)
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _CLIENTS, _BATCH_CLIENTS, _FLOOD_CLIENTS = 16, 8, 200
 _WARM = 200  # requests before any that count
@@ -58,20 +50,9 @@ def main(_: list[str]) -> int:
     result |= {
         "met": met,
         "shapes": {"images": [3, 3, 224, 224], "actions": [50, 14]},
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("jax", "numpy", "websockets", "msgpack")},
-        "machine": {
-            "device": jax.devices()[0].device_kind,
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "command": ["//openpi/benchmarks:serving", *sys.argv[1:]],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
     print(json.dumps({key: result[key] for key in ("one_client", "throughput", "batches", "memory", "met")}, indent=1))
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result, device=jax.devices()[0].device_kind)
     return 0 if all(met.values()) else 1
 
 
@@ -81,7 +62,7 @@ def _one_client() -> dict[str, Any]:
     with serving_server.start("no-op") as server:
         asyncio.run(serving_load.latencies(server.port, messages, _WARM))
         trips, inferences = asyncio.run(serving_load.latencies(server.port, messages, 2000))
-    return {"overhead_ms": _figures([trip - inference for trip, inference in zip(trips, inferences, strict=True)])}
+    return {"overhead_ms": record.spread([trip - inference for trip, inference in zip(trips, inferences, strict=True)])}
 
 
 def _throughput() -> dict[str, Any]:
@@ -94,7 +75,7 @@ def _throughput() -> dict[str, Any]:
                 rates[name].append(_rate(server, messages, _CLIENTS))
     shares = [mine / most for mine, most in zip(rates["no-op"][1:], rates["floor"][1:], strict=True)]
     mib = len(messages[0]) / 2**20
-    figures = {name: _figures(values[1:]) for name, values in rates.items()}
+    figures = {name: record.spread(values[1:]) for name, values in rates.items()}
     return {
         "clients": _CLIENTS,
         **figures,
@@ -121,7 +102,7 @@ def _batches() -> dict[str, Any]:
 
     return {
         "clients": _BATCH_CLIENTS,
-        **{name: _figures(values[1:]) for name, values in rates.items()},
+        **{name: record.spread(values[1:]) for name, values in rates.items()},
         "eight_ratio": ratio("eight"),
         "measured_ratio": ratio("measured"),
         "measured_size": measured.max_batch_size,
@@ -147,7 +128,7 @@ def _memory() -> dict[str, Any]:
         "growth": after / before - 1,
         "flood_clients": _FLOOD_CLIENTS,
         "flood_seconds": _FLOOD_SECONDS.value,
-        "flood_mib": _figures(flood),
+        "flood_mib": record.spread(flood),
         "flood_growth": _quarter(flood, 3) / _quarter(flood, 1) - 1,
     }
 
@@ -177,11 +158,6 @@ def _quarter(samples: list[float], number: int) -> float:
 def _rate(server: serving_server.Process, messages: list[bytes], clients: int) -> float:
     replies = asyncio.run(serving_load.run(server.port, messages, clients=clients, seconds=_SECONDS.value))
     return replies / _SECONDS.value
-
-
-def _figures(values: list[float]) -> dict[str, float]:
-    low, median, p90, p99, high = np.percentile(values, [0, 50, 90, 99, 100]).tolist()
-    return {"min": low, "median": median, "p90": p90, "p99": p99, "max": high, "n": len(values)}
 
 
 if __name__ == "__main__":

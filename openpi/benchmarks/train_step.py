@@ -9,13 +9,7 @@ exit code is 1 when, for any model and batch, none of them reaches
 """
 
 import dataclasses
-import importlib.metadata
-import json
-import os
-import pathlib
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,16 +18,14 @@ import jax
 import numpy as np
 from absl import flags
 
-from openpi.benchmarks import step_variants
+from openpi.benchmarks import record, step_variants
 from openpi.cli import program
 from openpi.trainer import flops
 
-_JSON = flags.DEFINE_string("json", None, "File for the result.")
+_RECORD = record.Record("train_step", ("jax", "jaxlib", "flax", "optax", "numpy"))
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Steps of each variant that are measured.", lower_bound=1)
 _MODELS = flags.DEFINE_list("models", list(step_variants.MODELS), "Which models.")
 _BATCHES = flags.DEFINE_list("batches", ["16", "32"], "Batch sizes.")
-_COMMIT = flags.DEFINE_string("commit", None, "The commit that is measured.")
-_NOTE = flags.DEFINE_string("note", None, "Conditions worth telling: what else ran on the machine.")
 
 _TOLERANCE = 2e-3  # of loss and norms after a few steps, float32
 
@@ -49,19 +41,8 @@ def main(_: list[str]) -> int:
     result = {
         "targets": {"samples_per_second": 1.25, "or_memory": 0.7, "met": met},
         "cases": cases,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
-        "machine": {
-            "device": jax.devices()[0].device_kind,
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "command": ["//openpi/benchmarks:train_step", *sys.argv[1:]],
-        "commit": _COMMIT.value,
-        "note": _NOTE.value,
     }
-    if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _RECORD.write(result, device=jax.devices()[0].device_kind)
     return 0 if met else 1
 
 
@@ -115,17 +96,10 @@ def _check(steps: Sequence[step_variants.Step], metrics: Sequence[dict[str, floa
 
 
 def _row(step: step_variants.Step, seconds: Sequence[float], size: int) -> dict[str, Any]:
-    tenths = statistics.quantiles(seconds, n=10, method="inclusive") if len(seconds) > 1 else [seconds[0]]
     return {
         "variant": step.variant.name,
         "num_draws": step.variant.num_draws,
-        "seconds": {
-            "min": min(seconds),
-            "median": statistics.median(seconds),
-            "p90": tenths[-1],
-            "max": max(seconds),
-            "n": len(seconds),
-        },
+        "seconds": record.spread(seconds),
         "samples_per_second": size / statistics.median(seconds),
         "temporary_mib": step.temporary_bytes / 2**20,
         # Matrix products as traced: with what is computed again, and loops' last layer as the others.
