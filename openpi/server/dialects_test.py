@@ -1,5 +1,7 @@
 """Clients of every dialect, over a real socket: answered in kind."""
 
+import threading
+
 import numpy as np
 import pytest
 from websockets.sync import client
@@ -48,6 +50,28 @@ def test_compressed_images_reach_the_policy_as_they_were():
         ) as policy,
     ):
         assert policy.infer({"image": _IMAGE})["actions"][0, 0] == np.float32(_IMAGE.mean())
+
+
+def test_others_are_answered_while_an_image_is_decompressed(monkeypatch):
+    begun, go_on, decompress = threading.Event(), threading.Event(), image_codec.decompress
+
+    def slow(*args, **kwargs):
+        begun.set()
+        assert go_on.wait(10)
+        return decompress(*args, **kwargs)
+
+    monkeypatch.setattr(image_codec, "decompress", slow)
+    with (
+        served.serve(_Mean()) as running,
+        client.connect(f"ws://127.0.0.1:{running.port}", compression=None) as connection,
+        websocket_client_policy.WebsocketClientPolicy(port=running.port, connect_timeout=10) as other,
+    ):
+        connection.recv(timeout=10)
+        connection.send(msgpack_numpy.packb({"image": image_codec.compress(_IMAGE, "png")}))
+        assert begun.wait(10)
+        assert other.infer({"image": _IMAGE}, timeout=10)["count"] == _IMAGE.size
+        go_on.set()
+        assert msgpack_numpy.unpackb(connection.recv(timeout=10))["count"] == _IMAGE.size
 
 
 def test_a_damaged_image_is_a_bad_message():

@@ -2,15 +2,17 @@
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from websockets import exceptions
 from websockets.asyncio import server
 
-from openpi.client import msgpack_dialects, msgpack_numpy
+from openpi.client import image_codec, msgpack_dialects, msgpack_numpy
 from openpi.policies import request_options
 from openpi.server import failure, inbox, metrics, model_worker, rate_limit
 
@@ -94,7 +96,7 @@ class Session:
         if self._rate and self._limits.max_rate and not self._rate.take(message.arrived):
             raise failure.rate_limited(self._limits.max_rate)
         start = time.perf_counter()
-        observation, dialect = _decode(message.frame, self._limits.message)
+        observation, dialect = await _decode(message.frame, self._limits.message)
         _, options = request_options.take(observation)
         decoded = time.perf_counter()
         self._recorder.stage("decode").observe(decoded - start)
@@ -158,10 +160,12 @@ class Session:
         await self._connection.close(failure.CLOSE_CODE, failure.CLOSE_REASON)
 
 
-def _decode(frame: str | bytes, limits: msgpack_numpy.Limits) -> tuple[dict, msgpack_dialects.Dialect]:
+async def _decode(frame: str | bytes, limits: msgpack_numpy.Limits) -> tuple[dict[Any, Any], msgpack_dialects.Dialect]:
     if isinstance(frame, str):
         raise msgpack_numpy.DecodeError("got a text frame; send observations as binary msgpack frames")
-    observation, dialect = msgpack_dialects.unpackb(frame, limits=limits)
+    unpack = functools.partial(msgpack_dialects.unpackb, frame, limits=limits)
+    # Compressed images take milliseconds, in which others would wait; arrays are not even copied.
+    observation, dialect = await asyncio.to_thread(unpack) if image_codec.KEY in frame else unpack()
     if not isinstance(observation, dict):
         raise msgpack_numpy.DecodeError(f"an observation is a dict; got {type(observation).__name__}")
     return observation, dialect

@@ -158,5 +158,7 @@ def test_ctrl_c_saves(home):
     assert process.returncode == 130, err
     assert "saved in checkpoints/aloha_reach/stopped; the same command with --config.resume goes on" in out
     assert "Traceback" not in err
-    last = json.loads(metrics.read_text().splitlines()[-1])["step"]
-    assert layout.complete_steps(metrics.parent) == [last]
+    logged = json.loads(metrics.read_text().splitlines()[-1])["step"]
+    (saved,) = layout.complete_steps(metrics.parent)
+    assert logged <= saved < logged + 10
+    assert f"stopped after step {saved};" in out

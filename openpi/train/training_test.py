@@ -101,6 +101,7 @@ def events():
 
 def test_compiles_once(events):
     settings = {"data__kind": "fake", "log_interval": 2}
+    jax.clear_caches()  # what earlier tests compiled is not on disk
     train(exp_name="first", num_train_steps=2, **settings)
     counts = []
     for steps in (2, 12):
