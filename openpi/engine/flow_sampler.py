@@ -36,16 +36,31 @@ def sample_actions(
     Only the observation's own cameras, of those that the model knows, are encoded: one that is absent altogether is better left
     out than masked. Its images have the model's resolution, its prompt may be cut behind its last token.
     """
+    return integrate(config, plan, schedule, surroundings(config, plan, observation), noise)
+
+
+def surroundings(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation) -> Surroundings:
+    """All of an observation that the steps need; images and prompt are seen here, and not again."""
     prefix, mask = encode_prefix(config, plan, observation)
     state = None if config.pi05 else plan.heads["state"](observation.state)[:, None, :]
     length = config.action_horizon + (0 if config.pi05 else 1)
     positions = jnp.sum(mask, axis=1)[:, None] + jnp.arange(length)
-    surroundings = Surroundings(prefix, mask[:, None], expert.rotation(config.expert, positions), state)
+    return Surroundings(prefix, mask[:, None], expert.rotation(config.expert, positions), state)
+
+
+def integrate(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    schedule: flow_schedule.Schedule,
+    seen: Surroundings,
+    noise: Float[Array, "B H A"],
+) -> Float[Array, "B H A"]:
+    """Action chunks from noise, in the schedule's number of steps."""
     dt = -1.0 / schedule.num_steps
 
     def step(i, x_t):
         moment = jax.tree.map(lambda leaf: leaf[i], schedule.moments)
-        return x_t + dt * velocity(config, plan, surroundings, moment, x_t)
+        return x_t + dt * velocity(config, plan, seen, moment, x_t)
 
     return jax.lax.fori_loop(0, schedule.num_steps, step, noise)
 
@@ -69,7 +84,7 @@ def encode_prefix(
 def velocity(
     config: pi0.Pi0Config,
     plan: flow_plan.Plan,
-    surroundings: Surroundings,
+    seen: Surroundings,
     moment: flow_schedule.Moment,
     x_t: Float[Array, "B H A"],
 ) -> Float[Array, "B H A"]:
@@ -77,13 +92,13 @@ def velocity(
     x = plan.heads["actions"](x_t)
     if not config.pi05:
         x = plan.heads["action_time"](jax.nn.silu(x + moment.inputs))
-        x = jnp.concatenate([surroundings.state, x], axis=1)
+        x = jnp.concatenate([seen.state, x], axis=1)
     x = x.astype(jnp.dtype(config.dtype))
     sees_suffix = _suffix_mask(config, x.shape[1])
     for i, layer in enumerate(plan.expert):
         attention, feed_forward = _of_layer(moment.attention, i), _of_layer(moment.feed_forward, i)
-        queries, own = expert.project(config.expert, layer, expert.normed(x, attention), surroundings.rotation)
-        sights = [expert.Sight(surroundings.prefix[i], surroundings.prefix_mask), expert.Sight(own, sees_suffix)]
+        queries, own = expert.project(config.expert, layer, expert.normed(x, attention), seen.rotation)
+        sights = [expert.Sight(seen.prefix[i], seen.prefix_mask), expert.Sight(own, sees_suffix)]
         x = x + _gated(layer.out(expert.attend(queries, sights)), attention)
         x = x + _gated(expert.feed_forward(layer, expert.normed(x, feed_forward)), feed_forward)
     return plan.heads["velocity"](expert.normed(x[:, -config.action_horizon :], moment.final))
