@@ -9,6 +9,7 @@ import pathlib
 import statistics
 import tempfile
 
+import jax
 from absl import flags
 
 from openpi.benchmarks import record
@@ -47,7 +48,7 @@ def main(_: list[str]) -> int:
         "two_processes_to_one": two / one,
     }
     print(f"two processes reach {two / one:.2f} of the steps a second of one")
-    _RECORD.write(result)
+    _RECORD.write(result, device=jax.devices()[0].device_kind)
     return 0
 
 

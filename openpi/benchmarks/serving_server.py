@@ -16,7 +16,7 @@ from websockets.asyncio import server as websockets_server
 from openpi.client import base_policy, msgpack_numpy, robot_observation
 from openpi.config import build_model, build_transforms, load, schema
 from openpi.models import model as model_lib
-from openpi.policies import policy, request_options
+from openpi.policies import fused_sampler, policy, request_options
 from openpi.server import listen_socket, websocket_server
 
 KINDS = ("floor", "no-op", "small")
@@ -98,7 +98,7 @@ def small_policy() -> policy.Policy:
     transforms = build_transforms.build(config)
     return policy.Policy(
         model,
-        jax.jit(model_lib.init, static_argnums=0)(model, jax.random.key(0)),
+        fused_sampler.FusedSampler(model, jax.jit(model_lib.init, static_argnums=0)(model, jax.random.key(0))),
         input_transform=transforms.inference_input(None),
         output_transform=transforms.inference_output(None),
         sampling=request_options.RequestOptions(num_steps=config.sampling.num_steps, temperature=0.0),

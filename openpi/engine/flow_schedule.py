@@ -3,6 +3,8 @@
 Axis letters: `W` is the width of the action expert.
 """
 
+import functools
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -34,17 +36,23 @@ class Schedule:
 
 
 def make(config: pi0.Pi0Config, plan: flow_plan.Plan, num_steps: int) -> Schedule:
-    """Everything that time brings into the steps, for this number of them."""
-    times = jnp.asarray(_times(num_steps))
+    """Everything that time brings into the steps, for this number of them; one program for all numbers."""
+    return _make(config, plan, np.int32(num_steps), _times(num_steps))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _make(
+    config: pi0.Pi0Config, plan: flow_plan.Plan, num_steps: Int[Array, ""], times: Float[Array, " steps"]
+) -> Schedule:
     time_emb = posemb.posemb_sincos(times, config.expert.width, min_period=4e-3, max_period=4.0)
     if not config.pi05:
-        return Schedule(jnp.int32(num_steps), Moment(plan.heads["time"](time_emb), None, None, None))
+        return Schedule(num_steps, Moment(plan.heads["time"](time_emb), None, None, None))
     cond = jax.nn.silu(plan.heads["time_mlp_out"](jax.nn.silu(plan.heads["time_mlp_in"](time_emb))))
     cond = cond.astype(jnp.dtype(config.dtype))
     modulations = [
         _modulation(layer, cond) for layer in (plan.norms.attention, plan.norms.feed_forward, plan.norms.final)
     ]
-    return Schedule(jnp.int32(num_steps), Moment(None, *modulations))
+    return Schedule(num_steps, Moment(None, *modulations))
 
 
 def _times(num_steps: int) -> np.ndarray:

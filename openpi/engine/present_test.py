@@ -21,9 +21,8 @@ def inputs(*, base=(True, True), wrist=(False, False), used=(3, 20), length=48):
         ({"wrist": (False, True)}, ["base", "wrist"], 32),
         ({"base": (False, False), "wrist": (True, False)}, ["wrist"], 32),
         ({"base": (False, False)}, ["base"], 32),
-        ({"used": (0, 0)}, ["base"], 16),
-        ({"used": (16, 1)}, ["base"], 16),
-        ({"used": (17, 1)}, ["base"], 32),
+        ({"used": (0, 0)}, ["base"], 32),
+        ({"used": (32, 1)}, ["base"], 32),
         ({"used": (33, 48)}, ["base"], 48),
     ],
 )
@@ -39,7 +38,25 @@ def test_only_what_a_row_has_is_kept(given, cameras, length):
 
 
 @pytest.mark.parametrize(
-    ("longest", "expected"), [(48, [16, 32, 48]), (200, [64, 112, 200]), (6, [6]), (16, [16]), (20, [16, 20])]
+    ("longest", "expected"), [(48, [32, 48]), (200, [112, 160, 200]), (6, [6]), (16, [16]), (20, [16, 20])]
 )
 def test_prompts_are_cut_to_few_lengths(longest, expected):
     assert present.lengths(longest) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "cameras"),
+    [
+        ({}, ["base"]),
+        ({"wrist": (True, False)}, ["base", "wrist"]),
+        ({"base": (False, False), "wrist": (True, False)}, ["base", "wrist"]),
+        ({"base": (False, False)}, ["base"]),
+    ],
+)
+def test_cameras_come_in_given_combinations(given, cameras):
+    views = [("wrist", "base"), ("base",)]
+    assert list(present.present(inputs(**given), views)["image"]) == cameras
+
+
+def test_without_a_fitting_combination_all_cameras_are_kept():
+    assert list(present.present(inputs(), [("wrist",)])["image"]) == ["base", "wrist"]

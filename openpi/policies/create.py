@@ -9,10 +9,14 @@ import numpy as np
 
 from openpi.checkpoints import layout, locate, restore
 from openpi.checkpoints.pytorch import read as pytorch_read
+from openpi.client import robot_description
 from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.models import model as model_lib
+from openpi.models import pi0
 from openpi.normalization import norm_stats
-from openpi.policies import policy, request_options
+from openpi.policies import fused_sampler, plain_sampler, policy, request_options, sampler
+
+ENGINES = ("fused", "plain")
 
 
 def create_policy(
@@ -24,6 +28,7 @@ def create_policy(
     temperature: float | None = None,
     params_dtype: np.typing.DTypeLike | None = None,
     rng: jax.Array | None = None,
+    engine: str = "fused",
 ) -> policy.Policy:
     """Returns the policy that a checkpoint holds.
 
@@ -37,6 +42,7 @@ def create_policy(
       params_dtype: what all parameters are cast to. None: bfloat16 if the model computes in bfloat16 (as published
         policies are served, in half the memory), else the stored types.
       rng: the policy's random key; `jax.random.key(0)` if None.
+      engine: one of ENGINES: "fused" samples faster, "plain" by the model as it was trained; equal but for rounding.
 
     Raises:
       FileNotFoundError: it is not a checkpoint, or it lacks its configuration or norm stats.
@@ -48,9 +54,13 @@ def create_policy(
     if params_dtype is None and config.model.dtype == "bfloat16":
         params_dtype = jax.numpy.bfloat16
     stats = _load_norm_stats(step_dir, config)
-    params = _restore(step_dir, model_config, params_dtype)
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r} must be one of {', '.join(ENGINES)}")
+    fused = engine == "fused" and isinstance(model_config, pi0.Pi0Config)
+    params = _restore(step_dir, model_config, params_dtype, fused_sampler.host() if fused else jax.devices()[0])
+    model = _sampler(config, model_config, params, fused=fused)
     transforms = build_transforms.build(config, layout.codec_dir(step_dir))
-    return _assemble(config, params, stats, transforms, _sampling(config, num_steps, temperature), default_prompt, rng)
+    return _assemble(config, model, stats, transforms, _sampling(config, num_steps, temperature), default_prompt, rng)
 
 
 def create_untrained_policy(
@@ -59,9 +69,11 @@ def create_untrained_policy(
     """Returns the policy of a checkpoint as before training: random parameters, the same transforms and statistics."""
     step_dir = locate.find_step_dir(checkpoint_dir)
     config = load_config(step_dir) if config is None else config
-    params = jax.jit(model_lib.init, static_argnums=0)(build_model.build(config.model), jax.random.key(seed))
+    model_config = build_model.build(config.model)
+    params = jax.jit(model_lib.init, static_argnums=0)(model_config, jax.random.key(seed))
+    model = plain_sampler.PlainSampler(model_config, params)
     transforms = build_transforms.build(config, layout.codec_dir(step_dir))
-    return _assemble(config, params, _load_norm_stats(step_dir, config), transforms, _sampling(config))
+    return _assemble(config, model, _load_norm_stats(step_dir, config), transforms, _sampling(config))
 
 
 def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
@@ -80,13 +92,13 @@ def load_config(checkpoint_dir: str | pathlib.Path) -> schema.ConfigDict:
     return json_file.load(path)
 
 
-def _restore(step_dir: pathlib.Path, model_config: model_lib.Config, dtype) -> dict[str, Any]:
-    """The checkpoint's parameters that the model has, on the device; further ones are not read."""
+def _restore(step_dir: pathlib.Path, model_config: model_lib.Config, dtype: Any, device: jax.Device) -> dict[str, Any]:
+    """The checkpoint's parameters that the model has, on `device`; further ones are not read."""
     expected = jax.eval_shape(functools.partial(model_lib.init, model_config), jax.random.key(0))
     if pytorch_read.find_file(step_dir):
         return pytorch_read.read_params(step_dir, expected=expected, dtype=dtype)
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return restore.restore_params(step_dir / layout.PARAMS, expected=expected, dtype=dtype, sharding=device)
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    return restore.restore_params(step_dir / layout.PARAMS, expected=expected, dtype=dtype, sharding=sharding)
 
 
 def _sampling(config, num_steps=None, temperature=None) -> request_options.RequestOptions:
@@ -96,10 +108,23 @@ def _sampling(config, num_steps=None, temperature=None) -> request_options.Reque
     )
 
 
-def _assemble(config, params, stats, transforms, sampling, default_prompt=None, rng=None) -> policy.Policy:
+def _sampler(config: schema.ConfigDict, model_config: Any, params: dict[str, Any], *, fused: bool) -> sampler.Sampler:
+    if not fused:
+        return plain_sampler.PlainSampler(model_config, params)
+    return fused_sampler.FusedSampler(model_config, params, _views(build_transforms.robot_of(config)))
+
+
+def _views(robot: robot_description.RobotDescription) -> list[list[str]]:
+    """The combinations of cameras that a robot is expected to send: all it has, and only those that it must send."""
+    seen = [camera for camera in robot.cameras if camera.source or camera.missing == "black"]
+    always = [camera.image for camera in seen if camera.missing != "masked"]
+    return [[camera.image for camera in seen], always] if always else [[camera.image for camera in seen]]
+
+
+def _assemble(config, model, stats, transforms, sampling, default_prompt=None, rng=None) -> policy.Policy:
     return policy.Policy(
         build_model.build(config.model),
-        params,
+        model,
         rng=rng,
         input_transform=transforms.inference_input(stats, default_prompt),
         output_transform=transforms.inference_output(stats),

@@ -33,6 +33,23 @@ def test_the_default_prompt_is_for_observations_without_one(run_dir):
     assert np.abs(actions["a"] - actions["stop"]).max() > 0
 
 
+def test_both_engines_give_the_same_actions(run_dir):
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, 14))
+    for observation in (tiny_checkpoint.observation(), _with_a_wrist(tiny_checkpoint.observation())):
+        plain, fused = (
+            create.create_policy(None, run_dir, engine=engine).infer(observation, noise)["actions"]
+            for engine in ("plain", "fused")
+        )
+        np.testing.assert_allclose(fused, plain, rtol=0, atol=1e-5 * np.abs(plain).max())
+    with pytest.raises(ValueError, match="engine='fast' must be one of fused, plain"):
+        create.create_policy(None, run_dir, engine="fast")
+
+
+def _with_a_wrist(observation):
+    image = np.flip(observation["images"]["cam_high"])
+    return {**observation, "images": {**observation["images"], "cam_left_wrist": image}}
+
+
 @pytest.mark.parametrize(
     ("compute", "asked", "stored"),
     [("bfloat16", None, "bfloat16"), ("float32", None, "float32"), ("float32", "bfloat16", "bfloat16")],
@@ -40,8 +57,8 @@ def test_the_default_prompt_is_for_observations_without_one(run_dir):
 def test_parameters_follow_the_compute_type_unless_told(run_dir, compute, asked, stored):
     config = tiny_checkpoint.config()
     config.model.dtype = compute
-    policy = create.create_policy(config, run_dir, params_dtype=asked)
-    assert {str(leaf.dtype) for leaf in jax.tree.leaves(policy._params)} == {stored}
+    policy = create.create_policy(config, run_dir, params_dtype=asked, engine="plain")
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(policy._model._params)} == {stored}
 
 
 def test_the_untrained_policy_is_another_with_the_same_transforms(run_dir):

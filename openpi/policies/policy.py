@@ -7,13 +7,11 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from openpi.models import model as model_lib
-from openpi.models import observation as observation_lib
-from openpi.policies import batch_policy, model_input, request_options
+from openpi.policies import batch_policy, model_input, request_options, sampler
 from openpi.transforms import transform
 
 MAX_BATCH_SIZE = 8
@@ -42,7 +40,7 @@ class Policy(batch_policy.BatchPolicy):
     def __init__(
         self,
         model_config: model_lib.Config,
-        params: dict[str, Any],
+        model: sampler.Sampler,
         *,
         rng: Array | None = None,
         input_transform: transform.Transform,
@@ -51,11 +49,11 @@ class Policy(batch_policy.BatchPolicy):
         max_decoding_steps: int = 256,
         metadata: dict[str, Any] | None = None,
     ):
-        """Prepares the sampler; nothing is compiled yet (see `warmup`).
+        """Compiles nothing yet (see `warmup`).
 
         Args:
           model_config: sizes of the model.
-          params: its parameters, a nested dict with the published paths; moved once, to the one device they are on or the first.
+          model: the model itself.
           rng: the random key that calls split their keys off; `jax.random.key(0)` if None.
           input_transform: observation → model input (unbatched numpy).
           output_transform: `state` and `actions` of the model ([H, A]; tokens [T] for pi0-FAST) → the robot's `actions`.
@@ -64,12 +62,10 @@ class Policy(batch_policy.BatchPolicy):
           metadata: what a server tells its clients on connecting.
         """
         self._config = model_config
-        params = jax.device_put(params)
-        (device,) = jax.tree.leaves(params)[0].devices()
-        # Parameters that are bound to a device bind the key that a call returns: a key not bound from the start would
-        # make the second call compile anew.
-        self._params = jax.device_put(params, device)
-        self._rng = jax.device_put(jax.random.key(0) if rng is None else rng, device)
+        self._model = model
+        # Weights that are bound to a device bind the key that a call returns: a key not bound from the start would make the
+        # second call compile anew.
+        self._rng = jax.device_put(jax.random.key(0) if rng is None else rng, model.device)
         self._input_transform = input_transform
         self._output_transform = output_transform
         self._metadata = dict(metadata or {})
@@ -159,7 +155,7 @@ class Policy(batch_policy.BatchPolicy):
         batch = model_input.batch([request.sample for request in requests], size)
         start = time.perf_counter()
         sampling = self._batch_sampling([request.sampling for request in requests], size)
-        self._rng, rows = sample(self._config, self._params, self._rng, batch, sampling, np.int32(len(requests)))
+        self._rng, rows = self._model.sample(self._rng, batch, sampling, len(requests))
         actions = np.asarray(rows)  # Blocks until the device is done.
         timing = {"infer_ms": (time.perf_counter() - start) * 1000}
         return [self._result(request, row, dict(timing)) for request, row in zip(requests, actions, strict=False)]
@@ -212,54 +208,15 @@ class Policy(batch_policy.BatchPolicy):
         batch = model_input.batch([model_input.zeros(self._spec)], size)
         batch["image_mask"] = jax.tree.map(np.ones_like, batch["image_mask"])
         sampling = self._batch_sampling([self._defaults], size)
-        call = functools.partial(sample, self._config, self._params, self._rng, batch, sampling, np.int32(1))
-        jax.block_until_ready(call())
+        batch["tokenized_prompt_mask"] = np.ones_like(batch["tokenized_prompt_mask"])
+        self._model.compile(self._rng, batch, sampling)
+        call = functools.partial(self._model.sample, self._rng, batch, sampling, 1)
         seconds = []
         for _ in range(5 if timed else 0):
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds.append(time.perf_counter() - start)
         return min(seconds, default=0.0)
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def sample(
-    config: model_lib.Config,
-    params: dict[str, Any],
-    rng: Array,
-    inputs: dict,
-    sampling: model_lib.FlowSampling | model_lib.TokenSampling,
-    count: Int[np.ndarray, ""] | int = 1,
-) -> tuple[Array, Float[Array, "B H A"] | Int[Array, "B T"]]:
-    """Samples actions (or action tokens) for a batch of model inputs; compiled once for all policies of the same sizes.
-
-    Args:
-      config: the model.
-      params: its parameters.
-      rng: split once for each request, one after the other.
-      inputs: of the model.
-      sampling: for all rows; `noise_given` may say for each row ([B, 1, 1]) whether its noise counts. Tokens are drawn with
-        the first request's key.
-      count: the requests; the rows behind them only fill the batch.
-
-    Returns:
-      The key to use next, and the actions, each row as its request would get them alone (tokens: at temperature 0).
-    """
-
-    def split(rng, _):
-        rng, key = jax.random.split(rng)
-        return rng, (rng, key)
-
-    _, (rngs, keys) = jax.lax.scan(split, rng, length=inputs["tokenized_prompt"].shape[0])
-    if "state" not in inputs:  # pi0-FAST reads the state in its prompt
-        inputs = {**inputs, "state": np.zeros((len(keys), 0), np.float32)}
-    if isinstance(sampling, model_lib.FlowSampling):
-        shape = (1, *sampling.noise.shape[1:])
-        drawn = jax.vmap(lambda key: jax.random.normal(key, shape)[0])(keys)
-        noise = jnp.where(sampling.noise_given, sampling.noise, drawn)
-        sampling = model_lib.FlowSampling(sampling.num_steps, noise, np.bool_(True))
-    observation = observation_lib.Observation.from_dict(inputs)
-    return rngs[count - 1], model_lib.sample(config, params, keys[0], observation, sampling)
 
 
 def _bucket(count: int) -> int:

@@ -1,10 +1,13 @@
+import contextlib
+import functools
+
 import jax
 import numpy as np
 import pytest
 
 from openpi.config import build_model, build_transforms
 from openpi.models import model
-from openpi.policies import policy, request_options, tiny_checkpoint
+from openpi.policies import fused_sampler, plain_sampler, policy, request_options, tiny_checkpoint
 
 _CONFIG = tiny_checkpoint.config()
 _MODEL = build_model.build(_CONFIG.model)
@@ -14,11 +17,27 @@ _PARAMS = jax.jit(model.init, static_argnums=0)(_MODEL, jax.random.key(0))
 _SAMPLING = request_options.RequestOptions(num_steps=2, temperature=0.0)
 
 
-def _policy(params=_PARAMS, sampling=_SAMPLING, **options):
+@pytest.fixture(params=[plain_sampler.PlainSampler, fused_sampler.FusedSampler])
+def make(request):
+    """Makes a policy with either sampler."""
+    return functools.partial(_policy, request.param)
+
+
+@contextlib.contextmanager
+def compilations():
+    """Counts them."""
+    told = []
+    listen = lambda event, _, **__: told.append(event) if event.endswith("backend_compile_duration") else None
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield told
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def _policy(sampler, params=_PARAMS, sampling=_SAMPLING, **options):
     transforms = build_transforms.build(_CONFIG)
     return policy.Policy(
         _MODEL,
-        params,
+        sampler(_MODEL, params),
         input_transform=transforms.inference_input(None),
         output_transform=transforms.inference_output(None),
         sampling=sampling,
@@ -26,21 +45,21 @@ def _policy(params=_PARAMS, sampling=_SAMPLING, **options):
     )
 
 
-def test_result_holds_the_published_keys_only():
-    result = _policy().infer(tiny_checkpoint.observation())
+def test_result_holds_the_published_keys_only(make):
+    result = make().infer(tiny_checkpoint.observation())
     assert list(result) == ["actions", "policy_timing"]
     assert result["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
     assert list(result["policy_timing"]) == ["infer_ms"]
     assert result["policy_timing"]["infer_ms"] > 0
 
 
-def test_the_key_is_split_on_every_call_and_starts_as_zero():
+def test_the_key_is_split_on_every_call_and_starts_as_zero(make):
     observation = tiny_checkpoint.observation()
-    one, other = _policy(), _policy(rng=jax.random.key(0))
+    one, other = make(), make(rng=jax.random.key(0))
     first, second = (one.infer(observation)["actions"] for _ in range(2))
     assert np.abs(first - second).max() > 1e-3
     np.testing.assert_array_equal(other.infer(observation)["actions"], first)
-    other_seed = _policy(rng=jax.random.key(1)).infer(observation)["actions"]
+    other_seed = make(rng=jax.random.key(1)).infer(observation)["actions"]
     assert np.abs(first - other_seed).max() > 1e-3
 
     _, key = jax.random.split(jax.random.key(0))
@@ -52,9 +71,9 @@ def test_the_key_is_split_on_every_call_and_starts_as_zero():
     np.testing.assert_array_equal(other.infer(observation)["actions"], one.infer(observation)["actions"])
 
 
-def test_noise_may_have_a_batch_axis_and_decides_alone():
+def test_noise_may_have_a_batch_axis_and_decides_alone(make):
     noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
-    used, observation = _policy(), tiny_checkpoint.observation()
+    used, observation = make(), tiny_checkpoint.observation()
     plain = used.infer(observation, noise=noise)["actions"]
     np.testing.assert_array_equal(used.infer(observation, noise=noise[None])["actions"], plain)
     asked = {**observation, "openpi": {"noise": noise}}
@@ -68,19 +87,19 @@ def test_noise_may_have_a_batch_axis_and_decides_alone():
             used.infer({**observation, "openpi": {"noise": bad}})
 
 
-def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
+def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles(make):
     noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
-    used, observation = _policy(), tiny_checkpoint.observation()
+    used, observation = make(), tiny_checkpoint.observation()
     used.warmup()
-    compiled = policy.sample._cache_size()
-    asked = {
-        steps: used.infer({**observation, "openpi": {"num_steps": steps, "noise": noise}})["actions"]
-        for steps in (1, 2, 10, 50, 100)
-    }
-    assert policy.sample._cache_size() == compiled
+    with compilations() as compiled:
+        asked = {
+            steps: used.infer({**observation, "openpi": {"num_steps": steps, "noise": noise}})["actions"]
+            for steps in (1, 2, 10, 50, 100)
+        }
+    assert not compiled
     np.testing.assert_array_equal(asked[2], used.infer(observation, noise=noise)["actions"])
     for steps, actions in asked.items():
-        always = _policy(sampling=request_options.RequestOptions(num_steps=steps, temperature=0.0))
+        always = make(sampling=request_options.RequestOptions(num_steps=steps, temperature=0.0))
         np.testing.assert_array_equal(always.infer(observation, noise=noise)["actions"], actions)
     # More steps follow the flow more closely.
     errors = [np.abs(asked[steps] - asked[100]).max() for steps in (1, 2, 10, 50)]
@@ -88,11 +107,11 @@ def test_a_request_chooses_its_denoising_steps_and_none_of_them_compiles():
     assert errors[0] > 1e-4
 
 
-def test_a_batch_gives_what_its_requests_get_one_by_one():
+def test_a_batch_gives_what_its_requests_get_one_by_one(make):
     noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, _MODEL.action_dim))
     observations = [tiny_checkpoint.observation(seed) for seed in range(5)]
     observations[1]["openpi"] = {"noise": noise}
-    batched, alone = _policy(), _policy()
+    batched, alone = make(), make()
     for count in (3, 5, 1):
         results = batched.infer_batch(observations[:count])
         for obs, result in zip(observations[:count], results, strict=True):
@@ -102,21 +121,21 @@ def test_a_batch_gives_what_its_requests_get_one_by_one():
     np.testing.assert_array_equal(batched.infer(observations[0])["actions"], alone.infer(observations[0])["actions"])
 
 
-def test_one_bad_observation_fails_alone():
+def test_one_bad_observation_fails_alone(make):
     good = [tiny_checkpoint.observation(seed) for seed in range(2)]
     bad = [{**good[0], "state": np.ones(13)}, {**good[0], "openpi": {"num_steps": 0}}]
-    batched, alone = _policy(), _policy()
+    batched, alone = make(), make()
     results = batched.infer_batch([bad[0], good[0], bad[1], good[1]])
     assert "must have 14 numbers" in str(results[0])
     assert "num_steps=0" in str(results[2])
     for obs, result in zip(good, results[1::2], strict=True):
         np.testing.assert_allclose(result["actions"], alone.infer(obs)["actions"], atol=1e-5)
     assert all(isinstance(result, ValueError) for result in batched.infer_batch(bad))
-    assert all(isinstance(result, ValueError) for result in _policy().infer_batch([bad[0]]))
+    assert all(isinstance(result, ValueError) for result in make().infer_batch([bad[0]]))
 
 
-def test_requests_of_one_group_sample_alike():
-    used, plain = _policy(), {"state": 0}
+def test_requests_of_one_group_sample_alike(make):
+    used, plain = make(), {"state": 0}
     assert used.group(plain) == used.group({"openpi": {"num_steps": 2}}) != used.group({"openpi": {"num_steps": 3}})
     assert used.group({"openpi": {"noise": np.zeros((tiny_checkpoint.ACTION_HORIZON, 14))}}) == used.group(plain)
     with pytest.raises(ValueError, match="sample differently"):
@@ -125,46 +144,47 @@ def test_requests_of_one_group_sample_alike():
         assert used.group({"openpi": wrong}) is None
 
 
-def test_all_batch_sizes_are_compiled_before_the_first_client():
-    policy.sample.clear_cache()
-    used = _policy()
-    assert used.warmup(3) == 3
-    compiled = policy.sample._cache_size()
-    assert compiled == 3  # 1, 2, 4
-    for count in (1, 2, 3):
-        used.infer_batch([tiny_checkpoint.observation()] * count)
-    assert policy.sample._cache_size() == compiled
+def test_all_batch_sizes_are_compiled_before_the_first_client(make):
+    jax.clear_caches()
+    used = make()
+    assert used.warmup(3) == 3  # compiles 1, 2, 4
+    with compilations() as compiled:
+        for count in (1, 2, 3):
+            used.infer_batch([tiny_checkpoint.observation()] * count)
+    assert not compiled
     assert 1 <= used.warmup(None) <= policy.MAX_BATCH_SIZE
 
 
-def test_the_observation_stays_as_it_was():
+def test_the_observation_stays_as_it_was(make):
     observation = tiny_checkpoint.observation()
     before = {"state": observation["state"].copy(), "cam_high": observation["images"]["cam_high"].copy()}
-    _policy().infer(observation)
+    make().infer(observation)
     assert sorted(observation) == ["images", "prompt", "state"]
     np.testing.assert_array_equal(observation["state"], before["state"])
     np.testing.assert_array_equal(observation["images"]["cam_high"], before["cam_high"])
 
 
-def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key():
-    policy.sample.clear_cache()
-    warm, cold = _policy(), _policy()
-    warm.warmup()
-    compiled = policy.sample._cache_size()
-    warmed = warm.infer(tiny_checkpoint.observation())["actions"]
-    assert policy.sample._cache_size() == compiled
+def test_warmup_spares_the_first_client_the_compilation_and_moves_no_key(make):
+    jax.clear_caches()
+    warm, cold = make(), make()
+    with compilations() as compiled:
+        warm.warmup()
+    assert compiled
+    with compilations() as compiled:
+        warmed = warm.infer(tiny_checkpoint.observation())["actions"]
+    assert not compiled
     np.testing.assert_array_equal(warmed, cold.infer(tiny_checkpoint.observation())["actions"])
 
 
 @pytest.mark.parametrize("params", [_PARAMS, jax.device_put(_PARAMS, jax.devices()[0])], ids=["free", "bound"])
-def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
-    policy.sample.clear_cache()
-    used, observation = _policy(params), tiny_checkpoint.observation()
+def test_no_later_call_compiles_wherever_the_parameters_are_bound(make, params):
+    jax.clear_caches()
+    used, observation = make(params), tiny_checkpoint.observation()
     used.warmup()
-    compiled = policy.sample._cache_size()
-    for _ in range(3):
-        used.infer(observation)
-    assert policy.sample._cache_size() == compiled
+    with compilations() as compiled:
+        for _ in range(3):
+            used.infer(observation)
+    assert not compiled
 
 
 @pytest.mark.parametrize(
@@ -187,8 +207,8 @@ def test_no_later_call_compiles_wherever_the_parameters_are_bound(params):
         ({"openpi": {"temperature": 0.5}}, "pi0 draws no tokens: it takes num_steps and noise, no temperature"),
     ],
 )
-def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, text):
-    used, good = _policy(), tiny_checkpoint.observation()
+def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(make, change, text):
+    used, good = make(), tiny_checkpoint.observation()
     bad = {key: value for key, value in {**good, **change}.items() if value is not None}
     with pytest.raises(ValueError, match=text) as raised:
         used.infer(bad)
@@ -196,7 +216,7 @@ def test_a_bad_observation_is_told_in_one_line_and_the_policy_lives_on(change, t
     assert used.infer(good)["actions"].shape == (tiny_checkpoint.ACTION_HORIZON, 14)
 
 
-def test_a_model_that_lost_its_numbers_commands_no_robot():
+def test_a_model_that_lost_its_numbers_commands_no_robot(make):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, _PARAMS)
     with pytest.raises(RuntimeError, match="not finite"):
-        _policy(broken).infer(tiny_checkpoint.observation())
+        make(broken).infer(tiny_checkpoint.observation())

@@ -11,7 +11,7 @@ import numpy as np
 
 from openpi.config import build_model, schema
 from openpi.models import model as model_lib
-from openpi.policies import policy
+from openpi.policies import plain_sampler
 from openpi.trainer import compile_step, plan_program, setup, sharding
 from openpi.trainer import state as state_lib
 
@@ -111,7 +111,7 @@ def of_inference(config: schema.ConfigDict, *, batch_size: int = 1) -> plan_prog
     else:
         noise = np.zeros((batch_size, model.action_horizon, model.action_dim), np.float32)
         sampling = model_lib.FlowSampling(np.int32(config.sampling.num_steps), noise, np.bool_(False))
-    return plan_program.on_accelerator(policy.sample.lower(model, params, jax.random.key(0), inputs, sampling))
+    return plan_program.on_accelerator(plain_sampler.sample.lower(model, params, jax.random.key(0), inputs, sampling))
 
 
 def device_memory() -> int:
