@@ -21,6 +21,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from openpi.checkpoints import locate
+from openpi.checkpoints.assets import compiled_programs
 from openpi.client import action_chunk_broker, base_policy, websocket_client_policy
 from openpi.config import app, load, schema
 from openpi.evaluate import baselines, film, report, rollout
@@ -56,6 +57,7 @@ _DEFAULT_CONFIG = "experiments/aloha.py"
 def main(config: schema.ConfigDict | None) -> int:
     """Runs the episodes and reports them. Returns the exit code."""
     absl_logging.set_verbosity(absl_logging.WARNING)
+    compiled_programs.keep()
     if not _HOST.value and not _CHECKPOINT.value:
         raise ValueError("which policy? give --host=ADDRESS of a server, or --checkpoint=DIR")
     if _BASELINES.value and not _CHECKPOINT.value:

@@ -19,6 +19,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from openpi.checkpoints import locate
+from openpi.checkpoints.assets import compiled_programs
 from openpi.client import image_codec
 from openpi.config import app, load, schema, table
 from openpi.policies import create, request_options
@@ -51,6 +52,9 @@ _TEMPERATURE = flags.DEFINE_float(
     None,
     "Temperature of the tokens that pi0-FAST draws, 0 for the likeliest; the configuration's if not given.",
     lower_bound=0.0,
+)
+_ENGINE = flags.DEFINE_enum(
+    "engine", "fused", create.ENGINES, "How the model samples: fused is faster, plain is the reference; both agree."
 )
 _MAX_BATCH_SIZE = flags.DEFINE_integer(
     "max_batch_size",
@@ -85,6 +89,7 @@ def main(config: schema.ConfigDict | None) -> int:
     absl_logging.set_verbosity(absl_logging.WARNING)  # The libraries' chatter would bury ours.
     logger = logging.getLogger("openpi")
     logger.setLevel(logging.INFO)
+    compiled_programs.keep()
     # What can fail at once is tried first: keys, ports and the folder, before minutes of loading and compiling.
     options = _options()
     listener = listen_socket.bind(_HOST.value, _PORT.value)
@@ -146,6 +151,7 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
         default_prompt=_DEFAULT_PROMPT.value,
         num_steps=_NUM_STEPS.value,
         temperature=_TEMPERATURE.value,
+        engine=_ENGINE.value,
     )
     logger.info("compiling the model")
     max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value)

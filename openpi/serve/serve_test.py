@@ -199,6 +199,18 @@ def test_serves_clients_until_sigterm(checkpoint):
         assert "Traceback" not in "".join(server.log)
 
 
+def test_both_engines_answer_alike(checkpoint):
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, 14))
+    asked = {**tiny_checkpoint.observation(), "openpi": {"noise": noise}}
+    answers = []
+    for engine in ("fused", "plain"):
+        with _Server("--checkpoint", str(checkpoint), "--port=0", "--max_batch_size=1", f"--engine={engine}") as server:
+            with server.client() as policy:
+                answers.append(policy.infer(asked)["actions"])
+            assert server.end(signal.SIGTERM) == 0
+    np.testing.assert_allclose(*answers, rtol=0, atol=1e-5 * np.abs(answers[1]).max())
+
+
 def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(checkpoint, run / checkpoint.name)

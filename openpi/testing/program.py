@@ -23,9 +23,14 @@ def command(target: str) -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment, `extra` added, in which openpi can be imported from any directory."""
+    """This process's environment, `extra` added, in which openpi can be imported from any directory.
+
+    What openpi keeps between runs, it keeps in the test's own folder under Bazel.
+    """
+    own = os.environ.get("TEST_TMPDIR")
+    kept = {"OPENPI_DATA_HOME": os.path.join(own, "openpi")} if own else {}
     paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **extra}
+    return {**kept, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **extra}
 
 
 def run(

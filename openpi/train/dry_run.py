@@ -5,13 +5,13 @@ import pathlib
 import jax
 import numpy as np
 
+from openpi.checkpoints.assets import compiled_programs
 from openpi.config import build_transforms, schema
 from openpi.data import dataset as dataset_lib
 from openpi.data import loader
 from openpi.normalization import norm_stats
 from openpi.trainer import (
     codec_source,
-    compile_step,
     data_source,
     norm_stats_source,
     plan,
@@ -79,7 +79,7 @@ def _stats(
 
 def _memory(config: schema.ConfigDict, sample: dict) -> list[advice.Finding]:
     """Prints what the step takes of this machine's devices; whether it is too much. Training finds the step compiled."""
-    compile_step.keep_programs()
+    compiled_programs.keep()
     planned, has = plan.of_training(config, here=True, sample=sample), plan.device_memory()
     print(
         f"\n{plan_report.table(config, planned)}\n  of {has / plan_report.GIB:.2f} here; for other devices: //openpi/train:plan"

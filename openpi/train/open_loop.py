@@ -13,6 +13,7 @@ import numpy as np
 from absl import flags
 
 from openpi.checkpoints import layout, locate
+from openpi.checkpoints.assets import compiled_programs
 from openpi.config import app, build_transforms, schema
 from openpi.data import dataset as dataset_lib
 from openpi.data import episode_split
@@ -31,6 +32,7 @@ _OUTPUT = flags.DEFINE_string("output", ".", "Folder for the pictures.")
 
 def main(config: schema.ConfigDict | None) -> None:
     """Draws the episodes."""
+    compiled_programs.keep()
     step_dir = locate.find_step_dir(_CHECKPOINT.value)
     config = (create.load_config(step_dir) if config is None else config).copy_and_resolve_references()
     config.data.cache = "none"

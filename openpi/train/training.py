@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import jax
 
 from openpi.checkpoints import layout, run_directory
+from openpi.checkpoints.assets import compiled_programs
 from openpi.config import schema
 from openpi.data import loader, prefetch
 from openpi.trainer import (
@@ -74,7 +75,7 @@ def train(
     checkpoint = run_checkpoints.latest(run_dir) if config.resume else None
     if processes.index == 0:
         trackers.check(config)
-    compile_step.keep_programs()
+    compiled_programs.keep()
     processes.agree({"the latest checkpoint": str(checkpoint)} | distributed_facts.of_devices())
     mesh = sharding.make_mesh(config.fsdp_devices, config.batch_size, config.accumulation_steps)
     parts = setup.build(config, mesh)

@@ -1,23 +1,15 @@
 """Compiles the training step, once: the program is kept on disk, and a later start finds it there."""
 
 import logging
-import os
 import time
 
 import jax
 import jax.numpy as jnp
 
-from openpi.checkpoints.assets import cache
 from openpi.trainer import setup, sharding
 from openpi.trainer import state as state_lib
 
 _LOGGER = logging.getLogger("openpi")
-
-
-def keep_programs() -> None:
-    """Keeps compiled programs in $JAX_COMPILATION_CACHE_DIR, or beside the other files that openpi keeps."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(cache.data_home() / "jax"))
 
 
 def compile_step(
