@@ -28,7 +28,7 @@ def environment(**extra: str) -> dict[str, str]:
     What openpi keeps between runs, it keeps in the test's own folder under Bazel.
     """
     own = os.environ.get("TEST_TMPDIR")
-    kept = {"OPENPI_DATA_HOME": os.path.join(own, "openpi")} if own else {}
+    kept = {"OPENPI_DATA_HOME": f"{own}/openpi"} if own else {}
     paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**kept, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **extra}
 
