@@ -29,13 +29,18 @@ def present(model_input: Mapping[str, Any], views: Sequence[Collection[str]] | N
     kept: Collection[str] = [key for key, image in images.items() if image.dtype != np.uint8 or image.any()]
     if views is not None:
         kept = min((view for view in views if set(kept) <= set(view)), key=len, default=list(images))
-    made = {**model_input, "image": {key: image for key, image in images.items() if key in kept}}
     mask = np.asarray(model_input["tokenized_prompt_mask"])
-    if has_gap(model_input["image_mask"], mask):
-        return made
     used = int(np.max(np.flatnonzero(mask.any(axis=0)), initial=-1)) + 1
-    length = next(length for length in present_lib.lengths(mask.shape[1]) if length >= used)
-    return made | {key: made[key][:, :length] for key in _TEXT if made.get(key) is not None}
+    if has_gap(model_input["image_mask"], mask):
+        used = mask.shape[1]
+    return only(model_input, kept, next(length for length in present_lib.lengths(mask.shape[1]) if length >= used))
+
+
+def only(model_input: Mapping[str, Any], images: Collection[str], length: int) -> dict[str, Any]:
+    """A new dict with these images (in the order given before), all masks, and the first `length` tokens of every prompt."""
+    kept = {key: image for key, image in model_input["image"].items() if key in images}
+    text = {key: model_input[key][:, :length] for key in _TEXT if model_input.get(key) is not None}
+    return {**model_input, "image": kept, **text}
 
 
 def has_gap(image_masks: Mapping[str, np.ndarray], prompt_mask: np.ndarray) -> bool:

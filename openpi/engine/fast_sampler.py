@@ -3,7 +3,8 @@
 Rows stay where they are, padding behind them, in a cache that has room for the tokens to come: all rows write those to the same
 slots. What a row sees, and the positions at which it writes, are as in the plain model, which moves padding to the front.
 
-Axis letters: `B` rows, `T` tokens read, `S` slots of the cache (T, and one for each token to come), `D` width, `V` vocabulary.
+Axis letters: `B` rows, `T` tokens read, `S` slots of the cache (the most of T, and as many as are to come), `D` width, `V`
+vocabulary.
 """
 
 from typing import Any
@@ -42,13 +43,69 @@ def sample_tokens(
     Args:
       config: of the model; static.
       plan: its weights.
-      observation: batch of observations, whose text is the prompt. An image may be missing if it has a mask: it counts as black.
-        Others have the model's resolution. The prompt may be cut behind its last token, if no row has a gap (`fast_present`).
+      observation: see `read`.
       rng: consumed, one split a token.
       max_decoding_steps: most tokens per row; static.
       temperature: the likeliest token when not above zero, else drawn at this temperature; may be traced.
     """
     logits, text = read(config, plan, observation, max_decoding_steps)
+    return decode(config, plan, logits, text, rng, max_decoding_steps=max_decoding_steps, temperature=temperature)
+
+
+def read(
+    config: pi0_fast.Pi0FastConfig,
+    plan: fast_plan.Plan,
+    observation: observation_lib.Observation,
+    max_decoding_steps: int,
+) -> tuple[Float[Array, "B V"], Text]:
+    """Reads images and prompt: logits of the first token to write, and room for so many tokens.
+
+    Args:
+      config: of the model; static.
+      plan: its weights.
+      observation: batch of observations, whose text is the prompt. An image may be missing if it has a mask: it counts as black.
+        Others have the model's resolution. The prompt may be cut behind its last token, if no row has a gap (`fast_present`):
+        what is returned has the same shapes, so that one program for `decode` is enough.
+      max_decoding_steps: most tokens per row; static.
+    """
+    x, mask, ar_mask = _embed(config, plan, observation)
+    language, length = config.language, x.shape[1]
+    slots = length - observation.tokenized_prompt.shape[1] + config.max_token_len + max_decoding_steps
+    sees = attention_mask.make_attn_mask(mask, ar_mask)
+    rotation = expert.rotation(language, jnp.cumsum(mask, axis=1) - 1)
+    *layers, last = plan.language
+    made = []
+    for layer in layers:
+        queries, own = expert.project(language, layer, expert.normed(x), rotation)
+        x = _mixed(layer, x, _attend(queries, own, sees, slots))
+        made.append(own)
+    made.append(expert.keys_values(language, last, expert.normed(x), rotation))
+
+    end = jnp.max(mask * jnp.arange(length), axis=1)  # of the last layer, only each row's last token is wanted
+    x, sees = (_at(array, end, 1) for array in (x, sees))
+    queries, _ = expert.project(language, last, expert.normed(x), tuple(_at(part, end, 2) for part in rotation))
+    x = _mixed(last, x, _attend(queries, made[-1], sees, slots))
+
+    count, place = jnp.sum(mask, axis=1), jnp.arange(length)
+    # So many slots before the row's end; without gaps, those are its tokens. Published models decode so.
+    visible = (place > (end - count)[:, None]) & (place <= end[:, None])
+    visible = jnp.pad(visible, ((0, 0), (0, slots - length)), constant_values=True)
+    cache = jax.tree.map(lambda own: jnp.pad(own, ((0, 0), (0, 0), (0, slots - length), (0, 0))), tuple(made))
+    # The first token written is at position count + 1, not count: published models decode with this gap.
+    return _logits(plan, x), Text(cache, visible, jnp.int32(length), count + 1 - length)
+
+
+def decode(
+    config: pi0_fast.Pi0FastConfig,
+    plan: fast_plan.Plan,
+    logits: Float[Array, "B V"],
+    text: Text,
+    rng: Key[Array, ""],
+    *,
+    max_decoding_steps: int,
+    temperature: float | Float[Array, ""],
+) -> Int[Array, "B max_decoding_steps"]:
+    """What `sample_tokens` does behind `read`, until the last row is done. The text is of no use afterwards: donate it."""
     tokens, _ = token_decoding.decode(
         lambda tokens, text: write(config, plan, tokens, text),
         rng,
@@ -59,36 +116,6 @@ def sample_tokens(
         eos=pi0_fast.EOS,
     )
     return tokens
-
-
-def read(
-    config: pi0_fast.Pi0FastConfig, plan: fast_plan.Plan, observation: observation_lib.Observation, free_slots: int
-) -> tuple[Float[Array, "B V"], Text]:
-    """Reads images and prompt: logits of the first token to write, and room for `free_slots` tokens."""
-    x, mask, ar_mask = _embed(config, plan, observation)
-    language, length = config.language, x.shape[1]
-    sees = attention_mask.make_attn_mask(mask, ar_mask)
-    rotation = expert.rotation(language, jnp.cumsum(mask, axis=1) - 1)
-    *layers, last = plan.language
-    made = []
-    for layer in layers:
-        queries, own = expert.project(language, layer, expert.normed(x), rotation)
-        x = _mixed(layer, x, _attend(queries, own, sees, free_slots))
-        made.append(own)
-    made.append(expert.keys_values(language, last, expert.normed(x), rotation))
-
-    end = jnp.max(mask * jnp.arange(length), axis=1)  # of the last layer, only each row's last token is wanted
-    x, sees = (_at(array, end, 1) for array in (x, sees))
-    queries, _ = expert.project(language, last, expert.normed(x), tuple(_at(part, end, 2) for part in rotation))
-    x = _mixed(last, x, _attend(queries, made[-1], sees, free_slots))
-
-    count, place = jnp.sum(mask, axis=1), jnp.arange(length)
-    # So many slots before the row's end; without gaps, those are its tokens. Published models decode so.
-    visible = (place > (end - count)[:, None]) & (place <= end[:, None])
-    visible = jnp.pad(visible, ((0, 0), (0, free_slots)), constant_values=True)
-    cache = jax.tree.map(lambda slots: jnp.pad(slots, ((0, 0), (0, 0), (0, free_slots), (0, 0))), tuple(made))
-    # The first token written is at position count + 1, not count: published models decode with this gap.
-    return _logits(plan, x), Text(cache, visible, jnp.int32(length), count + 1 - length)
 
 
 def write(
@@ -107,11 +134,10 @@ def write(
     return _logits(plan, x), text.replace(cache=tuple(cache), slot=text.slot + 1)
 
 
-def _attend(queries: jax.Array, own: expert.KeysValues, sees: jax.Array, free_slots: int) -> jax.Array:
-    """Attention over the prompt. A token that sees nothing averages over all slots, of which the free ones hold zeros."""
+def _attend(queries: jax.Array, own: expert.KeysValues, sees: jax.Array, slots: int) -> jax.Array:
+    """Attention over the prompt. A token that sees nothing averages over all slots; those that are free hold zeros."""
     attended = expert.attend(queries, [expert.Sight(own, sees)])
-    length = sees.shape[-1]
-    share = jnp.where(jnp.any(sees, axis=-1, keepdims=True), 1.0, length / (length + free_slots))
+    share = jnp.where(jnp.any(sees, axis=-1, keepdims=True), 1.0, sees.shape[-1] / slots)
     return attended * share.astype(attended.dtype)
 
 

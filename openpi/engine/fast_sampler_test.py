@@ -155,6 +155,14 @@ def test_rows_end_at_different_steps_and_some_not_at_all():
     assert len(ends) >= 4
 
 
+def test_one_program_decodes_whatever_was_read():
+    plan = jax.eval_shape(functools.partial(fast_plan.prepare, TINY), random_params(TINY))
+    read = lambda plan, seen: fast_sampler.read(TINY, plan, observation.Observation.from_dict(seen), STEPS)
+    whole = random_input(TINY, black=CAMERAS[:1], used=(3, 4, 5))
+    shapes = {str(jax.eval_shape(read, plan, seen)) for seen in (whole, fast_present.present(whole))}
+    assert len(shapes) == 1
+
+
 @pytest.mark.parametrize("stored", [np.float32, jax.numpy.bfloat16])
 def test_bfloat16_stays_close(stored):
     """Weights are rounded where they are folded, and queries too; all that must not add up to more than bfloat16's own."""
