@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.models import microbatch, pi0, pi0_fast
+from openpi.models import microbatch, pi0, pi0_fast, real_time_chunking
 from openpi.models import observation as observation_lib
 
 Config: TypeAlias = pi0.Pi0Config | pi0_fast.Pi0FastConfig
@@ -27,6 +27,7 @@ class FlowSampling:
     num_steps: Int[ArrayLike, ""]  # denoising steps
     noise: Float[Array | np.ndarray, "B H A"]  # where to start, if `noise_given`
     noise_given: Bool[ArrayLike, ""]  # False: draw the noise
+    guidance: real_time_chunking.Guidance | None = None  # what the chunks must go on from
 
 
 @flax.struct.dataclass
@@ -99,5 +100,6 @@ def sample(
     if isinstance(config, pi0.Pi0Config) and isinstance(sampling, FlowSampling):
         drawn = jax.random.normal(rng, sampling.noise.shape)
         noise = jnp.where(sampling.noise_given, sampling.noise, drawn)
-        return pi0.sample_actions(config, params, rng, observation, num_steps=sampling.num_steps, noise=noise)
+        how = {"num_steps": sampling.num_steps, "noise": noise, "guidance": sampling.guidance}
+        return pi0.sample_actions(config, params, rng, observation, **how)
     raise TypeError(f"a model of type {config.model_type} cannot sample by {type(sampling).__name__}")

@@ -26,6 +26,7 @@ from openpi.models import (
     microbatch,
     posemb,
     preprocess,
+    real_time_chunking,
     remat,
     siglip,
 )
@@ -180,6 +181,7 @@ def sample_actions(
     *,
     num_steps: int | Int[Array, ""] = 10,
     noise: Float[Array, "B H A"] | None = None,
+    guidance: real_time_chunking.Guidance | None = None,
 ) -> Float[Array, "B H A"]:
     """Action chunks by Euler integration of the flow, float32.
 
@@ -190,6 +192,7 @@ def sample_actions(
         observation: batch of observations.
         num_steps: integration steps; may be traced.
         noise: where to start; standard normal when None.
+        guidance: what the chunks must go on from; None leaves them free.
 
     Raises:
         ValueError: when a camera is missing, the state does not have the model's width, or there is no step.
@@ -204,6 +207,8 @@ def sample_actions(
         batch_time = jnp.broadcast_to(time, x_t.shape[:1])
         return predict_velocity(config, params, prefix, observation.state, x_t, batch_time)
 
+    if guidance is not None:
+        velocity = real_time_chunking.guided(velocity, guidance)
     return flow.integrate(velocity, noise, num_steps)
 
 
