@@ -43,10 +43,14 @@ class Modulation:
 
 @flax.struct.dataclass
 class Sight:
-    """Who sees what: keys of one source, `mask` [B, T or 1, S]."""
+    """Who sees what: keys of one source, and either `mask`, of who sees which, or `seen`, of those that all see.
+
+    `seen` (1 or 0) is for what `hide` has hidden: a mask costs as much as the softmax itself.
+    """
 
     keys_values: KeysValues
-    mask: Bool[Array, "B _ S"] | None
+    mask: Bool[Array, "B _ S"] | None = None
+    seen: Float[Array, "B S"] | None = None
 
 
 def prepare(config: gemma.GemmaConfig, params: dict[str, Any], index: int, dtype: Any) -> tuple[Layer, ...]:
@@ -89,6 +93,14 @@ def keys_values(
     return _rotate(heads[:, :k], rotation), heads[:, k:]
 
 
+def hide(keys_values: KeysValues, seen: Bool[Array, "B S"]) -> KeysValues:
+    """Keys and values as `Sight.seen` needs them: the others get a seen key, so as not to be the highest, and no value."""
+    keys, values = keys_values
+    one = jnp.take_along_axis(keys, jnp.argmax(seen, axis=1)[:, None, None, None], axis=2)
+    kept = seen[:, None, :, None]
+    return jnp.where(kept, keys, one), jnp.where(kept, values, 0)
+
+
 def attend(queries: Float[Array, "B N T H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
     """Attention over several sources, which are not joined in memory; logits and softmax in float32."""
     batch, heads, length, head_dim = queries.shape
@@ -99,22 +111,22 @@ def attend(queries: Float[Array, "B N T H"], sights: Sequence[Sight]) -> Float[A
     for sight in sights:
         part = jnp.einsum("BKTH,BKSH->BKTS", q, sight.keys_values[0], preferred_element_type=jnp.float32)
         if sight.mask is not None:
-            # A sum, which is faster than a choice: beside _MASKED any logit is lost in rounding.
-            bias = jnp.where(sight.mask, jnp.float32(0), _MASKED)[:, None, None]
-            part = (part.reshape(batch, kv_heads, group, length, -1) + bias).reshape(part.shape)
+            part = part.reshape(batch, kv_heads, group, length, -1)
+            part = jnp.where(sight.mask[:, None, None], part, _MASKED).reshape(batch, kv_heads, group * length, -1)
         logits.append(part)
     highest = logits[0].max(axis=-1, keepdims=True)
     for part in logits[1:]:
         highest = jnp.maximum(highest, part.max(axis=-1, keepdims=True))
-    weights = [jnp.exp(part - highest) for part in logits]
-    total = sum(part.sum(axis=-1, keepdims=True) for part in weights)
-    values = [sight.keys_values[1] for sight in sights]
-    dtype = values[0].dtype
-    out = sum(
-        jnp.einsum("BKTS,BKSH->BKTH", part.astype(dtype), value, preferred_element_type=jnp.float32)
-        for part, value in zip(weights, values, strict=True)
-    )
-    out = jnp.asarray(out / total, dtype)
+    total, out = jnp.float32(0), jnp.float32(0)
+    for sight, part in zip(sights, logits, strict=True):
+        weights, values = jnp.exp(part - highest), sight.keys_values[1]
+        if sight.seen is None:
+            total += weights.sum(axis=-1, keepdims=True)
+        else:
+            total += jnp.einsum("BKTS,BS->BKT", weights, sight.seen)[..., None]
+        out += jnp.einsum("BKTS,BKSH->BKTH", weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
+    total = jnp.maximum(total, 1e-30)  # 0 where nothing is seen: for what no one sees in turn
+    out = jnp.asarray(out / total, sights[0].keys_values[1].dtype)
     return out.reshape(batch, heads, length, head_dim).transpose(0, 2, 1, 3).reshape(batch, length, -1)
 
 
@@ -140,9 +152,12 @@ def rotation(
 
 
 def _rotate(x: Float[Array, "B N T H"], rotation: tuple[jax.Array, jax.Array]) -> Float[Array, "B N T H"]:
+    """`rope.apply_rope`, in a form that compilers turn into straight loops."""
     sin, cos = rotation
-    x1, x2 = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1).astype(x.dtype)
+    half = x.shape[-1] // 2
+    swapped = jnp.concatenate([x[..., half:], x[..., :half]], axis=-1)
+    sin, cos = jnp.concatenate([-sin, sin], axis=-1), jnp.concatenate([cos, cos], axis=-1)
+    return (x * cos + swapped * sin).astype(x.dtype)
 
 
 def _qkv(config: gemma.GemmaConfig, attention: dict[str, Any], name) -> Float[Array, "depth D E"]:

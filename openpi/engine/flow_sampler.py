@@ -18,8 +18,8 @@ from openpi.models import pi0
 class Surroundings:
     """What all steps of a chunk see."""
 
-    prefix: tuple[expert.KeysValues, ...]
-    prefix_mask: Bool[Array, "B 1 P"]
+    prefix: tuple[expert.KeysValues, ...]  # those of no token hidden
+    prefix_seen: Float[Array, "B P"]  # 1 for a token, 0 for none
     rotation: tuple[jax.Array, jax.Array]
     state: Float[Array, "B 1 W"] | None  # pi0
 
@@ -45,7 +45,7 @@ def surroundings(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: obser
     state = None if config.pi05 else plan.heads["state"](observation.state)[:, None, :]
     length = config.action_horizon + (0 if config.pi05 else 1)
     positions = jnp.sum(mask, axis=1)[:, None] + jnp.arange(length)
-    return Surroundings(prefix, mask[:, None], expert.rotation(config.expert, positions), state)
+    return Surroundings(prefix, mask.astype(jnp.float32), expert.rotation(config.expert, positions), state)
 
 
 def integrate(
@@ -68,16 +68,18 @@ def integrate(
 def encode_prefix(
     config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation
 ) -> tuple[tuple[expert.KeysValues, ...], Bool[Array, "B P"]]:
-    """Keys and values of images and prompt, layer by layer, and which of them hold a token."""
+    """Keys and values of images and prompt, layer by layer, and which of them are a token; the others are hidden."""
     x, mask = _embed_prefix(config, plan, observation)
     rotation = expert.rotation(config.language, jnp.cumsum(mask, axis=1) - 1)
-    made = []
+    seen, made = mask.astype(jnp.float32), []
     for layer in plan.language[:-1]:
         queries, own = expert.project(config.language, layer, expert.normed(x), rotation)
-        x = x + layer.out(expert.attend(queries, [expert.Sight(own, mask[:, None])]))
+        own = expert.hide(own, mask)
+        x = x + layer.out(expert.attend(queries, [expert.Sight(own, seen=seen)]))
         x = x + expert.feed_forward(layer, expert.normed(x))
         made.append(own)
-    made.append(expert.keys_values(config.language, plan.language[-1], expert.normed(x), rotation))
+    own = expert.keys_values(config.language, plan.language[-1], expert.normed(x), rotation)
+    made.append(expert.hide(own, mask))
     return tuple(made), mask
 
 
@@ -98,7 +100,7 @@ def velocity(
     for i, layer in enumerate(plan.expert):
         attention, feed_forward = _of_layer(moment.attention, i), _of_layer(moment.feed_forward, i)
         queries, own = expert.project(config.expert, layer, expert.normed(x, attention), seen.rotation)
-        sights = [expert.Sight(seen.prefix[i], seen.prefix_mask), expert.Sight(own, sees_suffix)]
+        sights = [expert.Sight(seen.prefix[i], seen=seen.prefix_seen), expert.Sight(own, sees_suffix)]
         x = x + _gated(layer.out(expert.attend(queries, sights)), attention)
         x = x + _gated(expert.feed_forward(layer, expert.normed(x, feed_forward)), feed_forward)
     return plan.heads["velocity"](expert.normed(x[:, -config.action_horizon :], moment.final))

@@ -105,6 +105,7 @@ _WRIST, _OTHER = pi0.IMAGE_KEYS[1:]
         {"used": (16, 16)},  # as long as a prompt that is cut
         {"used": (17, 0)},
         {"used": (40,)},
+        {"used": (0, 9), "absent": [(key, 0) for key in pi0.IMAGE_KEYS]},  # a row that sees nothing at all
     ],
 )
 @pytest.mark.parametrize("name", ["pi0", "pi05"])
