@@ -20,6 +20,14 @@ class Answer:
     queue_ms: float
     infer_ms: float  # of the run of the model that answered it
     batch_size: int
+    drawn: int  # requests that the policy had drawn noise for before this one
+
+
+@dataclasses.dataclass
+class _Noise:
+    """How many requests one policy has drawn noise for; only the model's thread counts."""
+
+    drawn: int = 0
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -70,7 +78,7 @@ class ModelWorker:
         if max_batch_size > 1 and not isinstance(policy, batch_policy.BatchPolicy):
             raise TypeError(f"{type(policy).__name__} infers one by one; serve it with max_batch_size=1")
         with self._changed:
-            self._policy, self._max_batch_size = policy, max_batch_size
+            self._policy, self._max_batch_size, self._noise = policy, max_batch_size, _Noise()
             for job in self._jobs:
                 job.group = self._group(job.observation)
 
@@ -149,8 +157,9 @@ class ModelWorker:
         self._jobs = kept
 
     def _answer(self, batch: list[_Job]) -> None:
-        policy, start = self._policy, time.monotonic()
-        outcomes: list[dict | BaseException]
+        with self._changed:
+            policy, noise, start = self._policy, self._noise, time.monotonic()
+        outcomes: list[dict | Exception]
         try:
             if isinstance(policy, batch_policy.BatchPolicy):
                 outcomes = list(policy.infer_batch([job.observation for job in batch]))
@@ -165,7 +174,10 @@ class ModelWorker:
         self._recorder.stage("infer").observe(seconds)
         for job, outcome in zip(batch, outcomes, strict=True):
             self._recorder.stage("queue").observe(start - job.arrived)
-            if isinstance(outcome, BaseException):
+            drawn = noise.drawn
+            # What the policy refuses draws none.
+            noise.drawn += isinstance(outcome, dict) or failure.is_ours(outcome)
+            if isinstance(outcome, Exception):
                 job.future.set_exception(outcome)
                 continue
             job.future.set_result(
@@ -174,5 +186,6 @@ class ModelWorker:
                     queue_ms=(start - job.arrived) * 1000,
                     infer_ms=seconds * 1000,
                     batch_size=len(batch),
+                    drawn=drawn,
                 )
             )

@@ -141,6 +141,20 @@ def test_another_policy_takes_over_between_batches():
     assert _results([worker.submit({"x": 5})]) == [5]
 
 
+def test_counts_the_requests_that_drew_noise():
+    worker = _worker(_Doubling())
+
+    def drawn(x):
+        return worker.submit({"x": x}).result(10).drawn
+
+    assert [drawn(1), drawn(1)] == [0, 1]
+    with pytest.raises(ValueError, match="not a number"):
+        drawn("refused")
+    assert drawn(1) == 2
+    worker.swap(_Doubling(), 1)
+    assert [drawn(1), drawn(1)] == [0, 1]
+
+
 def test_closing_answers_what_is_queued():
     policy = _Doubling(hold=True)
     worker = _worker(policy, max_batch_size=2, max_delay_ms=60_000.0)
