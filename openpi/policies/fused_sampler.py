@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from openpi.engine import flow_plan, flow_sampler, flow_schedule, present
+from openpi.engine import flow_guidance, flow_plan, flow_sampler, flow_schedule, present
 from openpi.models import model as model_lib
 from openpi.models import observation as observation_lib
 from openpi.models import pi0
@@ -96,4 +96,7 @@ def _act(
     count: int,
 ) -> tuple[jax.Array, jax.Array]:
     rng, keys = request_keys.split(rng, len(sampling.noise), count)
-    return rng, flow_sampler.integrate(config, plan, schedule, seen, request_keys.noise(keys, sampling))
+    noise = request_keys.noise(keys, sampling)
+    if sampling.guidance is None:
+        return rng, flow_sampler.integrate(config, plan, schedule, seen, noise)
+    return rng, flow_guidance.integrate(config, plan, schedule, seen, noise, sampling.guidance)

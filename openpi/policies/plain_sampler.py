@@ -50,5 +50,6 @@ def sample(
     if "state" not in inputs:  # pi0-FAST reads the state in its prompt
         inputs = {**inputs, "state": np.zeros((len(keys), 0), np.float32)}
     if isinstance(sampling, model_lib.FlowSampling):
-        sampling = model_lib.FlowSampling(sampling.num_steps, request_keys.noise(keys, sampling), np.bool_(True))
+        noise = request_keys.noise(keys, sampling)
+        sampling = model_lib.FlowSampling(sampling.num_steps, noise, np.bool_(True), sampling.guidance)
     return rng, model_lib.sample(config, params, keys[0], observation_lib.Observation.from_dict(inputs), sampling)

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from openpi.models import model as model_lib
-from openpi.policies import batch_policy, model_input, request_options, sampler
+from openpi.models import real_time_chunking
+from openpi.policies import batch_policy, continuation, model_input, request_options, sampler
 from openpi.transforms import transform
 
 MAX_BATCH_SIZE = 8
@@ -26,6 +27,7 @@ class _Request:
     sample: dict[str, Any]
     state: np.ndarray
     sampling: request_options.RequestOptions  # the policy's own filled in
+    lead: continuation.Lead | None  # what the chunk goes on from, as the model sees it
 
 
 class Policy(batch_policy.BatchPolicy):
@@ -78,6 +80,11 @@ class Policy(batch_policy.BatchPolicy):
         """What a server tells its clients on connecting."""
         return self._metadata
 
+    @property
+    def noise_shape(self) -> tuple[int, int] | None:
+        """[H, A] of the noise that a request may bring; None where tokens are drawn."""
+        return None if model_lib.is_autoregressive(self._config) else self._action_shape
+
     def infer(self, obs: dict, noise: Float[np.ndarray, "H A"] | Float[np.ndarray, "1 H A"] | None = None) -> dict:
         """Returns `actions` [H, robot's action dim] and `policy_timing`, in one dict.
 
@@ -85,6 +92,8 @@ class Policy(batch_policy.BatchPolicy):
           obs: one observation in the robot's units, without batch axis; it is not changed. Its entry `openpi`, if any, holds
             options for this call (`request_options`). No value of theirs compiles anything.
           noise: what sampling starts from; drawn from the policy's random key if None. The key moves on either way.
+
+        A chunk that was asked to go on from the running one tells how well it does in `result["openpi"]["rtc"]` (`continuation`).
 
         `policy_timing.infer_ms` is the time from handing the model input to the device until the actions are there.
         (The published policy stops its clock before that, so that its figures are lower than what a caller waits.)
@@ -99,14 +108,14 @@ class Policy(batch_policy.BatchPolicy):
         return result
 
     def group(self, obs: dict) -> Hashable | None:
-        """Requests for as many denoising steps run together; tokens only if none are drawn (temperature 0)."""
+        """Requests for as many denoising steps run together, led ones apart; tokens only if none are drawn (temperature 0)."""
         try:
             sampling = self._sampling(request_options.take(obs)[1], None)
         except ValueError:
             return None
         if model_lib.is_autoregressive(self._config):
             return None if sampling.temperature else "likeliest tokens"
-        return sampling.num_steps
+        return _alike(sampling)
 
     def infer_batch(self, observations: Sequence[dict]) -> list[dict | Exception]:
         """Returns for each observation what `infer` would return or raise, up to rounding, from one run of the model.
@@ -121,16 +130,17 @@ class Policy(batch_policy.BatchPolicy):
             except Exception as error:  # noqa: BLE001 (that request's answer)
                 prepared.append(error)
         requests = [each for each in prepared if isinstance(each, _Request)]
-        if len({(each.sampling.num_steps, each.sampling.temperature) for each in requests}) > 1:
+        if len({_alike(each.sampling) for each in requests}) > 1:
             raise ValueError("these observations sample differently; give infer_batch those of one group only")
         results = iter(self._run(requests) if requests else [])
         return [next(results) if isinstance(each, _Request) else each for each in prepared]
 
-    def warmup(self, max_batch_size: int | None = 1) -> int:
+    def warmup(self, max_batch_size: int | None = 1, *, rtc: bool = False) -> int:
         """Compiles the sampler for batches of 1, 2, 4, ..., so that no client waits. The random state stays as it is.
 
         Args:
           max_batch_size: the largest batch; None tries how far batches gain on this device, up to 8.
+          rtc: also for requests that go on from a running chunk.
 
         Returns:
           The largest batch that is worth it: `max_batch_size` if given.
@@ -141,20 +151,30 @@ class Policy(batch_policy.BatchPolicy):
             if max_batch_size is None and took > _WORTH_IT * before:
                 break
             size, before = 2 * size, took
-        return max_batch_size or size
+        largest = max_batch_size or size
+        while rtc and size:
+            self._warm(size, timed=False, rtc=True)
+            size //= 2
+        return largest
 
     def _prepare(self, obs: dict, noise: np.ndarray | None) -> _Request:
         obs, options = request_options.take(obs)
         sampling = self._sampling(options, noise)
-        data = self._input_transform(dict(obs))
-        return _Request(sample=model_input.check(self._spec, data), state=model_input.state_of(data), sampling=sampling)
+        # The running chunk's remainder goes the road of a dataset's actions: relative to this state, not to that of its own.
+        going_on = {} if sampling.rtc is None else {"actions": sampling.rtc.remainder}
+        data = self._input_transform({**obs, **going_on})
+        lead = None if sampling.rtc is None else continuation.lead(sampling.rtc, data["actions"], self._action_shape[0])
+        sample, state = model_input.check(self._spec, data), model_input.state_of(data)
+        return _Request(sample=sample, state=state, sampling=sampling, lead=lead)
 
     def _run(self, requests: Sequence[_Request]) -> list[dict | Exception]:
         """Runs the model once, for requests that sample alike."""
         size = _bucket(len(requests))
         batch = model_input.batch([request.sample for request in requests], size)
         start = time.perf_counter()
-        sampling = self._batch_sampling([request.sampling for request in requests], size)
+        leads = [request.lead for request in requests if request.lead is not None]
+        guidance = continuation.guidance(leads, size) if leads else None
+        sampling = self._batch_sampling([request.sampling for request in requests], size, guidance)
         self._rng, rows = self._model.sample(self._rng, batch, sampling, len(requests))
         actions = np.asarray(rows)  # Blocks until the device is done.
         timing = {"infer_ms": (time.perf_counter() - start) * 1000}
@@ -168,7 +188,10 @@ class Policy(batch_policy.BatchPolicy):
             outputs = self._output_transform({"state": request.state, "actions": actions})
         except Exception as error:  # noqa: BLE001 (that request's answer)
             return error
-        return {**outputs, "policy_timing": timing}
+        result = {**outputs, "policy_timing": timing}
+        if (rtc := request.sampling.rtc) is not None:
+            result["openpi"] = {"rtc": continuation.report(rtc, outputs["actions"])}
+        return result
 
     def _sampling(
         self, options: request_options.RequestOptions, noise: np.ndarray | None
@@ -176,14 +199,17 @@ class Policy(batch_policy.BatchPolicy):
         """How to sample one call: its options, or the policy's own."""
         noise = options.noise if noise is None else noise
         if model_lib.is_autoregressive(self._config):
-            if options.num_steps is not None or noise is not None:
-                raise ValueError("pi0_fast draws tokens: it takes a temperature, but neither num_steps nor noise")
+            if options.num_steps is not None or noise is not None or options.rtc is not None:
+                raise ValueError("pi0_fast draws tokens: it takes a temperature, but neither num_steps, noise nor rtc")
         elif options.temperature is not None:
             raise ValueError(f"{self._config.model_type} draws no tokens: it takes num_steps and noise, no temperature")
+        if options.rtc is not None:
+            continuation.check(options.rtc, self._config.action_horizon)
         return request_options.RequestOptions(
             num_steps=self._defaults.num_steps if options.num_steps is None else options.num_steps,
             temperature=self._defaults.temperature if options.temperature is None else options.temperature,
             noise=None if noise is None else model_input.check_noise(noise, self._action_shape),
+            rtc=options.rtc,
         )
 
     @property
@@ -191,7 +217,10 @@ class Policy(batch_policy.BatchPolicy):
         return self._config.action_horizon, self._config.action_dim
 
     def _batch_sampling(
-        self, each: Sequence[request_options.RequestOptions], size: int
+        self,
+        each: Sequence[request_options.RequestOptions],
+        size: int,
+        guidance: real_time_chunking.Guidance | None,
     ) -> model_lib.FlowSampling | model_lib.TokenSampling:
         """The options of a batch, in arrays of a fixed shape and dtype."""
         if model_lib.is_autoregressive(self._config):
@@ -201,13 +230,14 @@ class Policy(batch_policy.BatchPolicy):
         for row, options in enumerate(each):
             if options.noise is not None:
                 noise[row], given[row] = options.noise, True
-        return model_lib.FlowSampling(np.int32(each[0].num_steps), noise, given)
+        return model_lib.FlowSampling(np.int32(each[0].num_steps), noise, given, guidance)
 
-    def _warm(self, size: int, *, timed: bool) -> float:
+    def _warm(self, size: int, *, timed: bool, rtc: bool = False) -> float:
         """Compiles for batches of `size`, and returns the seconds that one takes; 0 unless `timed`."""
         batch = model_input.batch([model_input.zeros(self._spec)], size)
         batch["image_mask"] = jax.tree.map(np.ones_like, batch["image_mask"])
-        sampling = self._batch_sampling([self._defaults], size)
+        guidance = continuation.guidance([continuation.nowhere(*self._action_shape)], size) if rtc else None
+        sampling = self._batch_sampling([self._defaults], size, guidance)
         batch["tokenized_prompt_mask"] = np.ones_like(batch["tokenized_prompt_mask"])
         self._model.compile(self._rng, batch, sampling)
         call = functools.partial(self._model.sample, self._rng, batch, sampling, 1)
@@ -217,6 +247,11 @@ class Policy(batch_policy.BatchPolicy):
             jax.block_until_ready(call())
             seconds.append(time.perf_counter() - start)
         return min(seconds, default=0.0)
+
+
+def _alike(sampling: request_options.RequestOptions) -> tuple[Hashable, ...]:
+    """What requests of one batch share."""
+    return sampling.num_steps, sampling.temperature, None if sampling.rtc is None else sampling.rtc.method
 
 
 def _bucket(count: int) -> int:

@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from openpi.policies import continuation
+
 KEY = "openpi"
 MAX_NUM_STEPS = 100  # a client must not hold the model for ever
 
@@ -22,12 +24,14 @@ class RequestOptions:
       num_steps: denoising steps of pi0 and pi0.5, 1 to 100.
       temperature: of the tokens that pi0-FAST draws; 0 takes the likeliest.
       noise: float [H, A] or [1, H, A], where pi0 and pi0.5 start from.
+      rtc: what pi0 and pi0.5 go on from, see `continuation`; a client sends a dict.
       deadline_ms: for a server, which never begins with a request that has waited longer; counted from its arrival there.
     """
 
     num_steps: int | None = None
     temperature: float | None = None
     noise: np.ndarray | None = None
+    rtc: continuation.Continuation | None = None
     deadline_ms: float | None = None
 
     def __post_init__(self):
@@ -55,6 +59,8 @@ def take(observation: dict) -> tuple[dict, RequestOptions]:
     if unknown := [key for key in given if key not in known]:
         raise ValueError(f"observation['{KEY}'] has no option {unknown[0]!r}; there are: {', '.join(known)}")
     rest = {key: value for key, value in observation.items() if key != KEY}
+    if given.get("rtc") is not None:
+        given = {**given, "rtc": continuation.from_dict(given["rtc"])}
     return rest, RequestOptions(**given)
 
 

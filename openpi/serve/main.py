@@ -63,6 +63,11 @@ _MAX_BATCH_SIZE = flags.DEFINE_integer(
     lower_bound=1,
     upper_bound=64,
 )
+_REAL_TIME_CHUNKING = flags.DEFINE_bool(
+    "real_time_chunking",
+    False,
+    "Be ready for clients that ask for real-time chunking: it compiles once more, which the first of them would wait for.",
+)
 _MAX_DELAY_MS = flags.DEFINE_float(
     "max_delay_ms", 2.0, "How long an observation waits for others to run with, in ms.", lower_bound=0.0
 )
@@ -154,7 +159,7 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
         engine=_ENGINE.value,
     )
     logger.info("compiling the model")
-    max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value)
+    max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value, rtc=_REAL_TIME_CHUNKING.value)
     logger.info("batches of up to %d", max_batch_size)
     metadata = {**policy.metadata, "openpi": {"image_formats": list(image_codec.FORMATS)}}
     return reloader.Loaded(step_dir, policy, metadata, max_batch_size)
