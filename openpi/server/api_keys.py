@@ -1,10 +1,13 @@
 """The keys that let a client in: a file with one a line, compared without telling by the time how much was right."""
 
+import base64
+import binascii
 import hashlib
 import hmac
 import pathlib
 
 _SCHEME = "api-key "  # of the published clients: `Authorization: Api-Key KEY`
+_LOGIN = "basic "  # of browsers: `Authorization: Basic BASE64(user:KEY)`
 _MIN_LENGTH = 16
 
 
@@ -30,7 +33,23 @@ class ApiKeys:
         """Whether the value of an `Authorization` header holds one of the keys."""
         if authorization is None or not authorization.lower().startswith(_SCHEME):
             return False
-        given = _digest(authorization[len(_SCHEME) :].strip())
+        return self._holds(authorization[len(_SCHEME) :].strip())
+
+    def admit_login(self, authorization: str | None) -> bool:
+        """Whether an `Authorization` header holds one of the keys, or is a browser's login with one as the password.
+
+        For pages alone, never for a websocket: a browser adds its login to whatever another site makes it open.
+        """
+        if authorization is None or not authorization.lower().startswith(_LOGIN):
+            return self.admit(authorization)
+        try:
+            login = base64.b64decode(authorization[len(_LOGIN) :].strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return self._holds(login.partition(b":")[2].decode(errors="replace"))
+
+    def _holds(self, key: str) -> bool:
+        given = _digest(key)
         # All of them are compared, whichever fits.
         return sum(hmac.compare_digest(given, digest) for digest in self._digests) > 0
 

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 
 from openpi.server import api_keys
@@ -22,6 +24,35 @@ def test_keys_of_a_file_let_their_holders_in(tmp_path):
         "Api-Key schlüssel",
     ):
         assert not keys.admit(wrong)
+
+
+def test_a_browser_logs_in_with_a_key_as_the_password():
+    keys = api_keys.ApiKeys(_KEYS)
+
+    def login(text):
+        return "Basic " + base64.b64encode(text.encode()).decode()
+
+    for key in _KEYS:
+        for right in (
+            login(f"me:{key}"),
+            login(f":{key}"),
+            login(f"me:{key}").replace("Basic", "basic"),
+            f"Api-Key {key}",
+        ):
+            assert keys.admit_login(right)
+        assert not keys.admit(login(f"me:{key}"))  # for pages alone
+    for wrong in (
+        None,
+        "",
+        "Basic",
+        "Basic ",
+        "Basic ????",
+        "Basic ü",
+        login(_KEYS[0]),
+        login(f"{_KEYS[0]}:"),
+        login("me:"),
+    ):
+        assert not keys.admit_login(wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,23 @@
 """Plain HTTP on a server's port, and who may open a websocket there."""
 
+import asyncio
+import concurrent.futures
 import http
 import weakref
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable
 
 from websockets.asyncio import server
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from openpi.server import api_keys, metrics
+from openpi.server import api_keys, http_page, metrics, status, status_page
 
 _RETRY_SECONDS = 5
-_TEXT = "text/plain; charset=utf-8"
-
-
-class Page(NamedTuple):
-    """A reply to a GET request."""
-
-    status: http.HTTPStatus
-    body: bytes
-    content_type: str = _TEXT
+_LOGIN = ("WWW-Authenticate", 'Basic realm="openpi: the password is an API key, the name does not matter"')
 
 
 class FrontDoor:
-    """Answers health checks and metrics, and refuses clients before the upgrade: without a key, or too many."""
+    """Answers health checks, metrics and the status page, and refuses clients before the upgrade: without a key, or too many."""
 
     def __init__(self, recorder: metrics.Metrics, *, keys: api_keys.ApiKeys | None, max_sessions: int):
         """Prepares the answers.
@@ -38,61 +31,92 @@ class FrontDoor:
         self._keys = keys
         self._max_sessions = max_sessions
         self._admitted: weakref.WeakSet[server.ServerConnection] = weakref.WeakSet()
+        self._aside = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="status")
+        self.status = status.Status(recorder)
         self.ready = False
 
-    def page(self, path: str, authorization: str | None) -> Page | None:
+    def page(self, path: str, authorization: str | None) -> http_page.Page | None:
         """Returns the page at `path`, or None if there is none. Any thread may ask.
 
         `/livez`: the process answers. `/readyz`: observations are answered, too; 503 before the model is compiled and once
-        the server stops. `/healthz`: as published, the text `OK`. `/metrics`: for Prometheus; needs a key if clients do.
+        the server stops. `/healthz`: as published, the text `OK`. `/metrics`: for Prometheus; needs a key if clients do. `/`
+        and what belongs to it: for browsers, which may log in with a key. These take milliseconds.
         """
         path = path.partition("?")[0]
         if path == "/livez":
-            return Page(http.HTTPStatus.OK, b"OK\n")
+            return http_page.Page(http.HTTPStatus.OK, b"OK\n")
         if path in ("/readyz", "/healthz"):
             if self.ready:
-                return Page(http.HTTPStatus.OK, b"OK\n")
-            return Page(http.HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
+                return http_page.Page(http.HTTPStatus.OK, b"OK\n")
+            return http_page.Page(http.HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
         if path == "/metrics":
-            return self._unless_refused(authorization) or Page(
+            return self._unless_refused(authorization) or http_page.Page(
                 http.HTTPStatus.OK, self._recorder.text(), metrics.CONTENT_TYPE
             )
+        if status_page.is_ours(path):
+            if self._keys and not self._keys.admit_login(authorization):
+                return _unauthorized(_LOGIN)
+            return status_page.answer(path, self.status)
         return None
 
-    def admit(self, connection: server.ServerConnection, request: Request) -> Response | None:
+    def admit(
+        self, connection: server.ServerConnection, request: Request
+    ) -> Response | Awaitable[Response | None] | None:
         """Returns the reply to plain HTTP and to whoever is not let in; None lets the websocket handshake go on.
 
         Source of `/healthz`: the published server's: status 200, body `OK\\n`, text/plain, connection closed.
         """
         values = request.headers.get_all("Authorization")
         authorization = values[0] if len(values) == 1 else None
-        if page := self.page(request.path, authorization):
-            return _respond(connection, page)
-        if page := self._unless_refused(authorization):
+        path = request.path.partition("?")[0]
+        if status_page.is_ours(path):
+            # Clients open their websocket at `/`, too.
+            if "Upgrade" not in request.headers:
+                return self._answer_aside(connection, request.path, authorization)
+        elif found := self.page(path, authorization):
+            return _respond(connection, found)
+        if refusal := self._unless_refused(authorization):
             self._recorder.count_refused_connection("unauthorized")
-            return _respond(connection, page, {"WWW-Authenticate": "Api-Key"})
+            return _respond(connection, refusal)
         if sum(each.state is not State.CLOSED for each in self._admitted) >= self._max_sessions:
             self._recorder.count_refused_connection("too_many_sessions")
             text = f"all {self._max_sessions} sessions of this server are taken; try again later\n"
-            full = Page(http.HTTPStatus.SERVICE_UNAVAILABLE, text.encode())
-            return _respond(connection, full, {"Retry-After": str(_RETRY_SECONDS)})
+            retry = ("Retry-After", str(_RETRY_SECONDS))
+            return _respond(
+                connection, http_page.Page(http.HTTPStatus.SERVICE_UNAVAILABLE, text.encode(), headers=(retry,))
+            )
         self._admitted.add(connection)
         return None
 
-    def _unless_refused(self, authorization: str | None) -> Page | None:
+    async def _answer_aside(
+        self, connection: server.ServerConnection, path: str, authorization: str | None
+    ) -> Response | None:
+        """Answers on a thread of its own, one page after the other, so that sessions go on meanwhile."""
+        found = await asyncio.get_running_loop().run_in_executor(self._aside, self.page, path, authorization)
+        return found and _respond(connection, found)
+
+    def _unless_refused(self, authorization: str | None) -> http_page.Page | None:
         """What somebody without a key is told; None for who has one."""
         if self._keys is None or self._keys.admit(authorization):
             return None
-        return Page(
-            http.HTTPStatus.UNAUTHORIZED,
-            b"this server wants an API key: send the header `Authorization: Api-Key KEY` with one of its keys\n",
-        )
+        return _unauthorized(("WWW-Authenticate", "Api-Key"))
 
 
-def _respond(connection: server.ServerConnection, page: Page, headers: Mapping[str, str] | None = None) -> Response:
-    response = connection.respond(page.status, page.body.decode())
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = page.content_type
-    for name, value in (headers or {}).items():
+def _unauthorized(challenge: tuple[str, str]) -> http_page.Page:
+    return http_page.Page(
+        http.HTTPStatus.UNAUTHORIZED,
+        b"this server wants an API key: send the header `Authorization: Api-Key KEY` with one of its keys\n",
+        headers=(challenge,),
+    )
+
+
+def _respond(connection: server.ServerConnection, found: http_page.Page) -> Response:
+    response = connection.respond(found.status, "")
+    response.body = found.body
+    for name in ("Content-Type", "Content-Length"):
+        del response.headers[name]
+    response.headers["Content-Length"] = str(len(found.body))
+    response.headers["Content-Type"] = found.content_type
+    for name, value in found.headers:
         response.headers[name] = value
     return response

@@ -5,7 +5,7 @@ import http.server
 import socket
 import threading
 
-from openpi.server import front_door
+from openpi.server import front_door, http_page
 
 _SECONDS = 10.0  # a client that asks and does not read is let go after
 
@@ -20,17 +20,17 @@ class HealthServer:
             timeout = _SECONDS
 
             def do_GET(self) -> None:
-                page = door.page(self.path, self.headers.get("Authorization"))
-                if page is None:
-                    page = front_door.Page(
-                        http.HTTPStatus.NOT_FOUND, b"there are /livez, /readyz, /healthz and /metrics\n"
-                    )
-                self.send_response(page.status)
-                self.send_header("Content-Type", page.content_type)
-                self.send_header("Content-Length", str(len(page.body)))
+                found = door.page(self.path, self.headers.get("Authorization")) or http_page.Page(
+                    http.HTTPStatus.NOT_FOUND, b"there are /livez, /readyz, /healthz, /metrics and the status page /\n"
+                )
+                self.send_response(found.status)
+                self.send_header("Content-Type", found.content_type)
+                self.send_header("Content-Length", str(len(found.body)))
                 self.send_header("Connection", "close")
+                for name, value in found.headers:
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(page.body)
+                self.wfile.write(found.body)
                 self.close_connection = True
 
             def log_message(self, *_: object) -> None:

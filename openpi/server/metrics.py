@@ -8,6 +8,9 @@ STAGES = ("decode", "queue", "infer", "encode", "send")
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
 _PREFIX = "openpi_"
 
+Labels = tuple[tuple[str, str], ...]
+Samples = dict[str, dict[Labels, float]]
+
 
 class Metrics:
     """The counters of one server; safe to use from all threads."""
@@ -26,6 +29,7 @@ class Metrics:
         self._requests = self._counter("requests", "Requests by outcome: ok, or the code of the failure.", "outcome")
         self._refused = self._counter("refused_connections", "Connections refused before the upgrade.", "reason")
         self._reloads = self._counter("reloads", "Policies exchanged while serving, by outcome.", "outcome")
+        self._recorded = self._counter("recorded_requests", "Requests of a recording: written or dropped.", "outcome")
         stages = prometheus_client.Histogram(
             f"{_PREFIX}stage_seconds",
             "Seconds of each stage of a request; infer once a batch.",
@@ -51,9 +55,21 @@ class Metrics:
         """Counts an exchange of the policy: `ok` or `failed`."""
         self._reloads.labels(outcome).inc()
 
+    def count_recorded(self, outcome: str) -> None:
+        """Counts a request that a recording has `written` or `dropped`."""
+        self._recorded.labels(outcome).inc()
+
     def text(self) -> bytes:
         """All of it, as `GET /metrics` answers."""
         return prometheus_client.generate_latest(self._registry)
+
+    def samples(self) -> Samples:
+        """All of it as numbers: name of a sample, its labels in order of their names, value."""
+        found: Samples = {}
+        for family in self._registry.collect():
+            for sample in family.samples:
+                found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+        return found
 
     def _gauge(self, name: str, what: str) -> prometheus_client.Gauge:
         return prometheus_client.Gauge(f"{_PREFIX}{name}", what, registry=self._registry)

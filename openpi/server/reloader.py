@@ -74,7 +74,9 @@ class Reloader:
             loaded = self._load(source)
             if loaded.metadata != self._metadata:
                 raise ValueError(f"{source} is of another robot or setting than clients were told; restart the server")
-            self._server.swap(loaded.policy, metadata=loaded.metadata, max_batch_size=loaded.max_batch_size)
+            self._server.swap(
+                loaded.policy, metadata=loaded.metadata, max_batch_size=loaded.max_batch_size, source=source
+            )
         except Exception as error:  # noqa: BLE001 (the present policy goes on)
             self._recorder.count_reload("failed")
             _logger.error("not exchanged, %s goes on: %s: %s", self._source, type(error).__name__, error)

@@ -14,7 +14,7 @@ from websockets.asyncio import server
 
 from openpi.client import image_codec, msgpack_dialects, msgpack_numpy
 from openpi.policies import request_options
-from openpi.server import failure, inbox, metrics, model_worker, rate_limit
+from openpi.server import failure, inbox, metrics, model_worker, rate_limit, record_file, recording, status
 
 _logger = logging.getLogger(__name__)
 
@@ -45,21 +45,33 @@ class Session:
         worker: model_worker.ModelWorker,
         recorder: metrics.Metrics,
         limits: Limits,
+        shown: status.Status,
+        kept: recording.Recording | None,
     ):
+        self.name = secrets.token_hex(4)
+        self._address = ":".join(str(part) for part in connection.remote_address[:2])
+        self._since = time.monotonic()
+        self._count = 0
         self._connection = connection
         self._worker = worker
         self._recorder = recorder
         self._limits = limits
+        self._shown = shown
+        self._kept = kept
         self._rate = rate_limit.RateLimit(limits.max_rate) if limits.max_rate else None
         self.busy = False
         """Whether an observation is being answered."""
 
+    def client(self) -> status.Client:
+        """Who this is, for the status page."""
+        return status.Client(self.name, self._address, self._since, self._count)
+
     async def run(self, metadata: bytes, stopping: Callable[[], bool]) -> None:
         """Serves the client until it leaves, a request of its fails, or `stopping()` after a reply."""
-        name = secrets.token_hex(4)
+        name = self.name
         _logger.info("client %s connected from %s", name, self._connection.remote_address)
         received = inbox.Inbox(self._connection)
-        count, total_ms = 0, None
+        total_ms = None
         try:
             await self._send(metadata)
             while not stopping():
@@ -67,12 +79,12 @@ class Session:
                 try:
                     message = await received.next()
                     self.busy = True
-                    count += 1
+                    self._count += 1
                     reply = await self._answer(message, received, total_ms)
                 except exceptions.ConnectionClosed:
                     raise
                 except Exception as error:  # noqa: BLE001 (the client is told, the server lives on)
-                    await self._fail(error, f"{name}-{count}")
+                    await self._fail(error, self._request_id())
                     return
                 sending = time.perf_counter()
                 await self._send(reply)
@@ -101,6 +113,7 @@ class Session:
         decoded = time.perf_counter()
         self._recorder.stage("decode").observe(decoded - start)
         answer = await self._infer(observation, self._deadline(message, options), message, received)
+        self._shown.latest = status.Exchange(self._request_id(), observation, answer, time.monotonic())
         timing = {"infer_ms": answer.infer_ms}
         if prev_total_ms is not None:
             timing["prev_total_ms"] = prev_total_ms
@@ -113,11 +126,28 @@ class Session:
             }
         start = time.perf_counter()
         try:
-            return msgpack_dialects.packb(reply, dialect)
+            frame = msgpack_dialects.packb(reply, dialect)
         except (ValueError, TypeError) as error:
             raise RuntimeError("the policy's result cannot be sent") from error
         finally:
             self._recorder.stage("encode").observe(time.perf_counter() - start)
+        if self._kept:
+            self._kept.add(self._record(message, frame, answer.drawn))
+        return frame
+
+    def _record(self, message: inbox.Message, reply: bytes, drawn: int) -> record_file.Record:
+        assert isinstance(message.frame, bytes)  # it was answered
+        return record_file.Record(
+            session=self.name,
+            request=self._count,
+            arrived=time.time() - (time.monotonic() - message.arrived),
+            drawn=drawn,
+            message=message.frame,
+            reply=reply,
+        )
+
+    def _request_id(self) -> str:
+        return f"{self.name}-{self._count}"
 
     def _deadline(self, message: inbox.Message, options: request_options.RequestOptions) -> float | None:
         """When the inference must have begun: the sooner of the request's deadline and the server's."""

@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio import server
 
 from openpi.client import base_policy, msgpack_numpy
-from openpi.server import api_keys, front_door, listen_socket, metrics, model_worker, session
+from openpi.server import api_keys, front_door, listen_socket, metrics, model_worker, recording, session
 
 _logger = logging.getLogger(__name__)
 _SECONDS_TO_CLOSE = 2.0  # How long a client may take to answer the closing handshake.
@@ -30,6 +30,7 @@ class Options:
       per_session: what one client may do.
       keys: what lets clients in; None lets everybody.
       tls: how to encrypt; None does not.
+      record_to: what clients ask and are answered goes there; None keeps nothing.
       open_seconds: how long a client may take to say what it wants, the handshake of TLS apart.
       ping_seconds: a client that answers no ping for twice as long is let go. Pings are answered during an inference.
       drain_seconds: how long inferences that run or wait when the server stops may take to be answered.
@@ -42,6 +43,7 @@ class Options:
     per_session: session.Limits = dataclasses.field(default_factory=session.Limits)
     keys: api_keys.ApiKeys | None = None
     tls: ssl.SSLContext | None = None
+    record_to: recording.Recording | None = None
     open_seconds: float = 10.0
     ping_seconds: float = 20.0
     drain_seconds: float = 10.0
@@ -61,6 +63,7 @@ class WebsocketServer:
         listener: socket.socket,
         *,
         metadata: dict | None = None,
+        source: str = "",
         options: Options = Options(),
         recorder: metrics.Metrics | None = None,
         door: front_door.FrontDoor | None = None,
@@ -71,6 +74,7 @@ class WebsocketServer:
           policy: it is called from one thread only, the server's own.
           listener: a bound TCP socket (`listen_socket.bind`); the server owns it from now on.
           metadata: sent to each client as the first message.
+          source: where the policy comes from, for the status page.
           options: what is allowed.
           recorder: counts what happens; one of its own if None.
           door: who is let in; if None, as `options` say.
@@ -84,9 +88,10 @@ class WebsocketServer:
             recorder=self._recorder,
         )
         self._listener = listener
-        self._metadata = msgpack_numpy.packb(metadata or {})
         self._options = options
         self._sessions: dict[server.ServerConnection, session.Session] = {}
+        self._door.status.clients = lambda: [each.client() for each in list(self._sessions.values())]
+        self._present(source, metadata or {})
         self._stopping = False
 
     def run(self, on_ready: Callable[[], None] = lambda: None, on_hangup: Callable[[], None] | None = None) -> bool:
@@ -102,10 +107,10 @@ class WebsocketServer:
 
         return asyncio.run(until_signal())
 
-    def swap(self, policy: base_policy.BasePolicy, *, metadata: dict, max_batch_size: int) -> None:
+    def swap(self, policy: base_policy.BasePolicy, *, metadata: dict, max_batch_size: int, source: str = "") -> None:
         """Serves another policy from the next batch on; clients stay. Those that come later get its metadata."""
         self._worker.swap(policy, max_batch_size)
-        self._metadata = msgpack_numpy.packb(metadata)
+        self._present(source, metadata)
 
     async def serve(self, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> bool:
         """Serves until `stop` is set, then answers the requests it has taken and closes every connection (code 1001).
@@ -159,7 +164,14 @@ class WebsocketServer:
         return True
 
     async def _serve_client(self, connection: server.ServerConnection) -> None:
-        each = session.Session(connection, self._worker, self._recorder, self._options.per_session)
+        each = session.Session(
+            connection,
+            self._worker,
+            self._recorder,
+            self._options.per_session,
+            self._door.status,
+            self._options.record_to,
+        )
         self._sessions[connection] = each
         self._count_sessions()
         try:
@@ -167,6 +179,12 @@ class WebsocketServer:
         finally:
             del self._sessions[connection]
             self._count_sessions()
+
+    def _present(self, source: str, metadata: dict) -> None:
+        self._metadata = msgpack_numpy.packb(metadata)
+        self._door.status.source, self._door.status.metadata = source, metadata
+        if self._options.record_to:
+            self._options.record_to.begin(metadata, source)
 
     def _count_sessions(self) -> None:
         self._worker.num_sessions = len(self._sessions)
