@@ -33,7 +33,12 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
     """
 
     def __init__(
-        self, policy: base_policy.BasePolicy, replan_steps: int, *, ensemble_decay: float | None = None
+        self,
+        policy: base_policy.BasePolicy,
+        replan_steps: int,
+        *,
+        ensemble_decay: float | None = None,
+        executor: concurrent.futures.Executor | None = None,
     ) -> None:
         """Plays chunks of `policy`, of which no one else may make use meanwhile.
 
@@ -43,6 +48,7 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
           ensemble_decay: None switches to a new chunk when it comes. A number plays the mean of all chunks that reach the
             step, weighted by exp(-ensemble_decay · age rank), the oldest being 0 (temporal ensembling of ACT, Zhao et al.
             2023): above 0 trusts old chunks more, 0 all alike.
+          executor: what runs the requests, one at a time; a thread if None. `close` shuts it down.
 
         Raises:
           ValueError: an argument is out of range.
@@ -54,7 +60,7 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
         self._policy = policy
         self._replan_steps = replan_steps
         self._ensemble_decay = ensemble_decay
-        self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chunk")
+        self._executor = executor or concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chunk")
         self._pending: concurrent.futures.Future | None = None
         self._chunks: list[_Chunk] = []
         self._step, self._asked = 0, 0
@@ -96,7 +102,7 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
     def _ask(self, obs: dict, step: int) -> None:
         self._asked = step
         # The environment may use its buffers again for the next observation.
-        self._pending = self._executor.submit(self._policy.infer, _copy(obs))
+        self._pending = self._executor.submit(self._policy.infer, self._request(_copy(obs), step))
 
     def _take(self, *, wait: bool) -> None:
         """Moves the answer, if there is one, among the chunks."""
@@ -104,6 +110,14 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
             return
         pending, self._pending = self._pending, None
         self._chunks.append(_Chunk(pending.result(), self._asked))
+        self._arrived(self._step - 1 - self._asked + wait)
+
+    def _request(self, obs: dict, step: int) -> dict:
+        """What is asked at a step; `obs` is a copy."""
+        return obs
+
+    def _arrived(self, delay: int) -> None:
+        """A chunk has come, so many steps after it was asked for; one more if the robot had to stand still for it."""
 
     def _playable(self, step: int) -> list[_Chunk]:
         """The chunks that reach this step, oldest first; the others are dropped."""
