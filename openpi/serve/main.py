@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 from absl import flags
 from absl import logging as absl_logging
@@ -24,7 +25,16 @@ from openpi.client import image_codec
 from openpi.config import app, load, schema, table
 from openpi.policies import create, request_options
 from openpi.serve import admission, environments
-from openpi.server import front_door, health_server, listen_socket, metrics, reloader, session, websocket_server
+from openpi.server import (
+    front_door,
+    health_server,
+    listen_socket,
+    metrics,
+    recording,
+    reloader,
+    session,
+    websocket_server,
+)
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -81,6 +91,12 @@ _API_KEY_FILE = flags.DEFINE_string("api_key_file", None, "File of the keys that
 _TLS_CERT = flags.DEFINE_string("tls_cert", None, "TLS: PEM file of the server's certificate; clients use wss://.")
 _TLS_KEY = flags.DEFINE_string("tls_key", None, "TLS: PEM file of its key.")
 _TLS_CLIENT_CA = flags.DEFINE_string("tls_client_ca", None, "TLS: PEM file of the authority of clients' certificates.")
+_RECORD = flags.DEFINE_string(
+    "record", None, "Folder for a recording of all requests and replies, for //openpi/serve:replay."
+)
+_RECORD_MAX_MIB = flags.DEFINE_integer(
+    "record_max_mib", 1024, "Largest size of all recordings in the folder together; the oldest go.", lower_bound=1
+)
 _INSECURE = flags.DEFINE_bool("insecure", False, "Serve other machines without a key.")
 
 
@@ -115,14 +131,24 @@ def main(config: schema.ConfigDict | None) -> int:
         released = environments.ENVIRONMENTS[_ENV.value]
         checkpoint, config = released.checkpoint, load.load(table.config_path(released.config_name))
     find = functools.partial(_find, checkpoint)
-    first = _load(config, find())
-    options = dataclasses.replace(options, max_batch_size=first.max_batch_size)
+    found = find()
+    kept = _recording(recorder, create.load_config(found) if config is None else config)
+    first = _load(config, found)
+    options = dataclasses.replace(options, max_batch_size=first.max_batch_size, record_to=kept)
     server = websocket_server.WebsocketServer(
-        first.policy, listener, metadata=first.metadata, options=options, recorder=recorder, door=door
+        first.policy,
+        listener,
+        metadata=first.metadata,
+        source=first.source,
+        options=options,
+        recorder=recorder,
+        door=door,
     )
     reload = reloader.Reloader(server, first, find=find, load=functools.partial(_load, config), recorder=recorder)
     address = f"{'wss' if options.tls else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}"
     drained = server.run(lambda: print(f"ready: {address} serves {first.source}", flush=True), reload.start)
+    if kept:
+        kept.close()
     if not drained or reload.running:
         # A thread is inside a computation that cannot be interrupted: tear no interpreter down around it.
         sys.stdout.flush()
@@ -139,6 +165,14 @@ def _options() -> websocket_server.Options:
         per_session=session.Limits(max_rate=_MAX_RATE.value, max_wait_ms=_MAX_WAIT_MS.value),
         keys=admission.keys(_API_KEY_FILE.value),
         tls=admission.encryption(_TLS_CERT.value, _TLS_KEY.value, _TLS_CLIENT_CA.value),
+    )
+
+
+def _recording(recorder: metrics.Metrics, config: schema.ConfigDict) -> recording.Recording | None:
+    if not _RECORD.value:
+        return None
+    return recording.Recording(
+        _RECORD.value, max_bytes=_RECORD_MAX_MIB.value * 2**20, recorder=recorder, config_name=config.name
     )
 
 
@@ -161,7 +195,10 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
     logger.info("compiling the model")
     max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value, rtc=_REAL_TIME_CHUNKING.value)
     logger.info("batches of up to %d", max_batch_size)
-    metadata = {**policy.metadata, "openpi": {"image_formats": list(image_codec.FORMATS)}}
+    offer: dict[str, Any] = {"image_formats": list(image_codec.FORMATS)}
+    if policy.noise_shape:
+        offer["noise_shape"] = list(policy.noise_shape)
+    metadata = {**policy.metadata, "openpi": offer}
     return reloader.Loaded(step_dir, policy, metadata, max_batch_size)
 
 

@@ -70,6 +70,10 @@ class Record:
         return _decode(self.reply)
 
 
+class EndsEarlyError(ValueError):
+    """A file whose writer was stopped before the header was written."""
+
+
 def begin(header: Header) -> bytes:
     """The bytes that a file begins with."""
     return _MAGIC + _frame(dataclasses.asdict(header) | {"metadata": msgpack_numpy.packb(header.metadata)})
@@ -102,6 +106,22 @@ def find(path: str | pathlib.Path) -> list[pathlib.Path]:
     )
 
 
+def read(path: str | pathlib.Path) -> list["RecordFile"]:
+    """The files of a recording (`find`), those left out whose writer was stopped before they held anything.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: a file is no recording.
+    """
+    files = []
+    for each in find(path):
+        try:
+            files.append(RecordFile(each))
+        except EndsEarlyError:
+            continue
+    return files
+
+
 class RecordFile:
     """A file, read: a sequence of its records, each of which is read when asked for.
 
@@ -115,12 +135,14 @@ class RecordFile:
 
         Raises:
           FileNotFoundError: there is no such file.
-          ValueError: it is no recording, or not even its header is whole.
+          EndsEarlyError: not even its header is whole.
+          ValueError: it is no recording.
         """
         self.path = pathlib.Path(path)
         size = self.path.stat().st_size
         with self.path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
+            magic = file.read(len(_MAGIC))
+            if not _MAGIC.startswith(magic):
                 raise ValueError(f"{self.path} is no recording of version 1: it does not begin with {_MAGIC[:-1]!r}")
             places = []
             position = len(_MAGIC)
@@ -132,7 +154,7 @@ class RecordFile:
                 places.append((position, length))
                 position += _HEAD.size + length
         if not places:
-            raise ValueError(f"{self.path} ends within its header: it holds no request")
+            raise EndsEarlyError(f"{self.path} ends within its header: it holds no request")
         self.left = size - position
         self.header = self._header(places[0])
         self._places = places[1:]

@@ -67,7 +67,7 @@ def test_a_file_cut_anywhere_holds_the_records_before(tmp_path):
     for size in range(len(whole) + 1):
         cut.write_bytes(whole[:size])
         if size < ends[0]:
-            with pytest.raises(ValueError, match="does not begin with|ends within its header"):
+            with pytest.raises(record_file.EndsEarlyError, match="ends within its header"):
                 record_file.RecordFile(cut)
             continue
         count = sum(end <= size for end in ends[1:])
@@ -149,3 +149,9 @@ def test_finds_files_in_their_order(tmp_path):
     (tmp_path / "c.txt").touch()
     assert record_file.find(tmp_path) == files
     assert record_file.find(str(files[1])) == files[1:]
+    empty = tmp_path / "d.recording"
+    empty.touch()  # by a server that was killed then
+    assert [each.path for each in record_file.read(tmp_path)] == files
+    empty.write_text("something else")
+    with pytest.raises(ValueError, match="d.recording is no recording of version 1"):
+        record_file.read(tmp_path)

@@ -58,12 +58,15 @@ def test_keeps_what_was_sent_and_answered(tmp_path):
     ]
     metadata = {"robot": {"name": "arm"}}
     with _recording(tmp_path / "made", config_name="arm") as (kept, recorder):
-        with served.serve(_Echo(), metadata, record_to=kept) as running:
-            with running.connect() as first, running.connect() as second:
-                assert first.recv() == second.recv()
-                replies = [_exchange(first, message) for message in messages]
-                replies.append(_exchange(second, messages[0]))
-                assert "x is no array" in _exchange(second, msgpack_numpy.packb({"x": 1}))
+        with (
+            served.serve(_Echo(), metadata, record_to=kept) as running,
+            running.connect() as first,
+            running.connect() as second,
+        ):
+            assert first.recv() == second.recv()
+            replies = [_exchange(first, message) for message in messages]
+            replies.append(_exchange(second, messages[0]))
+            assert "x is no array" in _exchange(second, msgpack_numpy.packb({"x": 1}))
         kept.close()
         assert _counted(recorder, "written") == 4
     (path,) = record_file.find(tmp_path / "made")
@@ -80,14 +83,17 @@ def test_keeps_what_was_sent_and_answered(tmp_path):
 
 
 def test_another_policy_begins_another_file(tmp_path):
-    with _recording(tmp_path) as (kept, _):
-        with served.serve(_Echo(), record_to=kept) as running, running.connect() as connection:
-            connection.recv()
-            message = msgpack_numpy.packb({"x": np.zeros(1)})
-            _exchange(connection, message)
-            _exchange(connection, message)
-            running.server.swap(_Echo(), metadata={"new": True}, max_batch_size=1, source="runs/8")
-            _exchange(connection, message)
+    with (
+        _recording(tmp_path) as (kept, _),
+        served.serve(_Echo(), record_to=kept) as running,
+        running.connect() as connection,
+    ):
+        connection.recv()
+        message = msgpack_numpy.packb({"x": np.zeros(1)})
+        _exchange(connection, message)
+        _exchange(connection, message)
+        running.server.swap(_Echo(), metadata={"new": True}, max_batch_size=1, source="runs/8")
+        _exchange(connection, message)
     first, second = map(record_file.RecordFile, record_file.find(tmp_path))
     assert (len(first), first.header.metadata) == (2, {})
     assert (len(second), second.header.metadata, second.header.checkpoint) == (1, {"new": True}, "runs/8")
