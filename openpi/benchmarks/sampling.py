@@ -9,18 +9,27 @@ import numpy as np
 from openpi.engine import flow_plan, flow_sampler, flow_schedule, present
 from openpi.models import gemma, observation, pi0, siglip
 
-_COMMON: dict[str, Any] = {"vocab_size": 2000, "dtype": "float32"}
-# Image tower of 256 patches a camera, as published. "narrow" has the depths of the published model.
+_SMALL: dict[str, Any] = {"vocab_size": 2000, "dtype": "float32"}
+# Image tower of 256 patches a camera, as published. "narrow" has the depths of the published model, "full" is that model.
 MODELS: dict[str, dict[str, Any]] = {
     "mid": {
+        **_SMALL,
         "siglip": siglip.SiglipConfig(256, 4, 1024, 4, (14, 14), "sincos2d", "lecun"),
         "language": gemma.GemmaConfig(256, 8, 1024, 4, 1, 64),
         "expert": gemma.GemmaConfig(128, 8, 512, 4, 1, 64),
     },
     "narrow": {
+        **_SMALL,
         "siglip": siglip.SiglipConfig(64, 27, 128, 4, (14, 14), "sincos2d", "lecun"),
         "language": gemma.GemmaConfig(64, 18, 256, 8, 1, 16),
         "expert": gemma.GemmaConfig(32, 18, 128, 8, 1, 16),
+    },
+    "full": {
+        "siglip": siglip.SiglipConfig(1152, 27, 4304, 16, (14, 14), "sincos2d", "lecun"),
+        "language": gemma.GemmaConfig(2048, 18, 16384, 8, 1, 256),
+        "expert": gemma.GemmaConfig(1024, 18, 4096, 8, 1, 256),
+        "vocab_size": 257152,
+        "dtype": "bfloat16",
     },
 }
 KINDS: dict[str, dict[str, Any]] = {
@@ -32,7 +41,7 @@ WAYS = ("plain", "engine")
 
 def config(model: str, kind: str) -> pi0.Pi0Config:
     """One of MODELS as one of KINDS."""
-    return pi0.Pi0Config(**MODELS[model], **KINDS[kind], **_COMMON)
+    return pi0.Pi0Config(**MODELS[model], **KINDS[kind])
 
 
 class Sampling:
@@ -46,14 +55,15 @@ class Sampling:
     def __init__(self, config: pi0.Pi0Config, num_steps: int):
         self._config, self._num_steps = config, np.int32(num_steps)
         self._params = jax.jit(functools.partial(_random_params, config))(jax.random.key(0))
-        self._plan = jax.jit(functools.partial(flow_plan.prepare, config))(self._params)
-        self._times = flow_schedule.make(config, self._plan, num_steps)
+        self.plan = jax.jit(functools.partial(flow_plan.prepare, config))(self._params)
+        self.schedule = flow_schedule.make(config, self.plan, num_steps)
 
     def __call__(self, way: str, model_input: dict[str, Any], noise: np.ndarray) -> np.ndarray:
         """Action chunks of a batch of model inputs, once they are there."""
         if way == "plain":
             return np.asarray(_plain(self._config, self._params, model_input, noise, self._num_steps))
-        return np.asarray(_engine(self._config, self._plan, self._times, present.present(model_input), noise))
+        seen = see(self._config, self.plan, present.present(model_input))
+        return np.asarray(act(self._config, self.plan, self.schedule, seen, noise))
 
 
 def random_input(config: pi0.Pi0Config, batch_size: int, cameras: int, seed: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -71,10 +81,11 @@ def random_input(config: pi0.Pi0Config, batch_size: int, cameras: int, seed: int
 
 
 def _random_params(config: pi0.Pi0Config, key: jax.Array) -> Any:
-    """None at its initial zero."""
+    """In the compute dtype; none at its initial zero."""
     leaves, structure = jax.tree.flatten(pi0.init(config, key))
     noise = [0.02 * jax.random.normal(jax.random.fold_in(key, i), leaf.shape) for i, leaf in enumerate(leaves)]
-    return jax.tree.unflatten(structure, [leaf + change for leaf, change in zip(leaves, noise)])
+    dtype = jax.numpy.dtype(config.dtype)
+    return jax.tree.unflatten(structure, [(leaf + change).astype(dtype) for leaf, change in zip(leaves, noise)])
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -84,5 +95,18 @@ def _plain(config, params, model_input, noise, num_steps):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _engine(config, plan, times, model_input, noise):
-    return flow_sampler.sample_actions(config, plan, times, observation.Observation.from_dict(model_input), noise)
+def see(config: pi0.Pi0Config, plan: flow_plan.Plan, model_input: dict[str, Any]) -> flow_sampler.Surroundings:
+    """The engine's first part: images and prompt."""
+    return flow_sampler.surroundings(config, plan, observation.Observation.from_dict(model_input))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def act(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    schedule: flow_schedule.Schedule,
+    seen: flow_sampler.Surroundings,
+    noise: jax.Array,
+) -> jax.Array:
+    """The engine's second part: the steps of the flow."""
+    return flow_sampler.integrate(config, plan, schedule, seen, noise)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import multiprocessing
 import pathlib
 import re
@@ -21,6 +22,7 @@ from openpi.server import listen_socket, websocket_server
 
 KINDS = ("floor", "no-op", "small")
 _CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+_DEFAULTS = websocket_server.Options()
 _REPLY = {"actions": np.random.default_rng(0).normal(size=(50, 14))}
 
 
@@ -45,23 +47,37 @@ class Process:
         status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[0]) / 1024
 
+    def kill(self) -> None:
+        """Ends it at once, without a word to anybody: SIGKILL."""
+        self._process.kill()
+        self._process.join()
+
 
 @contextlib.contextmanager
-def start(kind: str, *, max_batch_size: int | None = 1) -> Iterator[Process]:
+def start(
+    kind: str,
+    *,
+    max_batch_size: int | None = 1,
+    options: websocket_server.Options = _DEFAULTS,
+    port: int = 0,
+) -> Iterator[Process]:
     """Runs a server of a kind while the block does; it is warm when the block begins.
 
     Args:
       kind: "floor" receives and sends as many bytes with the same library and looks at none; "no-op" is the server with a
         policy that does nothing; "small" with the model of the simulated reach task, untrained.
       max_batch_size: of the small model; None as far as it gains.
+      options: of the server.
+      port: 0 for a free one.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, kind, max_batch_size), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, kind, max_batch_size, options, port), daemon=True)
     process.start()
     try:
         yield Process(process, *ours.recv())
-        ours.send("stop")
+        with contextlib.suppress(BrokenPipeError):  # it has been killed
+            ours.send("stop")
         process.join(30)
     finally:
         process.kill()
@@ -105,19 +121,23 @@ def small_policy() -> policy.Policy:
     )
 
 
-def _serve(pipe: pipes.Connection, kind: str, max_batch_size: int | None) -> None:
-    asyncio.run(_floor(pipe) if kind == "floor" else _ours(pipe, kind, max_batch_size))
+def _serve(
+    pipe: pipes.Connection, kind: str, max_batch_size: int | None, options: websocket_server.Options, port: int
+) -> None:
+    asyncio.run(_floor(pipe) if kind == "floor" else _ours(pipe, kind, max_batch_size, options, port))
 
 
-async def _ours(pipe: pipes.Connection, kind: str, max_batch_size: int | None) -> None:
+async def _ours(
+    pipe: pipes.Connection, kind: str, max_batch_size: int | None, options: websocket_server.Options, port: int
+) -> None:
     served: base_policy.BasePolicy = NoOp()
     size = 1
     if kind == "small":
         small = small_policy()
         served, size = small, small.warmup(max_batch_size)
-    listener = listen_socket.bind("127.0.0.1", 0)
+    listener = listen_socket.bind("127.0.0.1", port)
     port = listener.getsockname()[1]
-    options = websocket_server.Options(max_batch_size=size)
+    options = dataclasses.replace(options, max_batch_size=size)
     running = websocket_server.WebsocketServer(served, listener, options=options)
     await running.serve(_stop_when_told(pipe), lambda: pipe.send((port, size)))
 

@@ -1,0 +1,144 @@
+"""Episodes in which a policy's answers come late by control steps: the real ways to play chunks, in a time of their own.
+
+No clock decides anything, so an episode is the same on every machine.
+"""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from openpi.client import action_chunk_broker, base_policy
+from openpi.runtime import async_chunk_policy, environment, real_time_chunk_policy
+
+
+@dataclasses.dataclass
+class Trace:
+    """The steps of an episode: actions [T, A], the number of the chunk of each, and whether the robot only stood still."""
+
+    actions: list[np.ndarray] = dataclasses.field(default_factory=list)
+    chunks: list[int] = dataclasses.field(default_factory=list)
+    held: list[bool] = dataclasses.field(default_factory=list)
+
+
+class World:
+    """An environment whose time goes on while an answer is waited for. The first answer of an episode comes at once."""
+
+    def __init__(self, task: environment.Environment, delay: int):
+        self.task, self.delay = task, delay
+        self.trace = Trace()
+
+    @property
+    def now(self) -> int:
+        """Steps made in this episode."""
+        return len(self.trace.actions)
+
+    @property
+    def due(self) -> int:
+        """When an answer that is asked for now will be there."""
+        return self.now + (self.delay if self.now else 0)
+
+    def play(self, policy: base_policy.BasePolicy) -> Trace:
+        """Plays the environment's next episode by a policy that gives one action at a time, with the `chunk` it is from."""
+        self.trace = Trace()
+        self.task.reset()
+        policy.reset()
+        while not self.task.is_episode_complete():
+            result = policy.infer(self.task.get_observation())
+            self._step(result["actions"], result["chunk"], held=False)
+        return self.trace
+
+    def hold_until(self, step: int) -> None:
+        """The robot stays where it was last told to be."""
+        while self.now < step and not self.task.is_episode_complete():
+            self._step(self.trace.actions[-1], self.trace.chunks[-1], held=True)
+
+    def _step(self, action: np.ndarray, chunk: int, *, held: bool) -> None:
+        if self.task.is_episode_complete():
+            return  # while an answer was waited for
+        self.task.apply_action({"actions": action})
+        self.trace.actions.append(np.array(action))
+        self.trace.chunks.append(chunk)
+        self.trace.held.append(held)
+
+
+class _Answer(concurrent.futures.Future):
+    """Is there after the delay; whoever waits for it lets the world's time pass."""
+
+    def __init__(self, world: World):
+        super().__init__()
+        self._world, self._due = world, world.due
+
+    def done(self) -> bool:
+        return self._world.now >= self._due
+
+    def result(self, timeout: float | None = None):
+        self._world.hold_until(self._due)
+        return super().result(timeout)
+
+
+class _Executor(concurrent.futures.Executor):
+    """Computes at once, and answers late."""
+
+    def __init__(self, world: World):
+        self._world = world
+
+    def submit(self, function, /, *arguments, **options):
+        answer = _Answer(self._world)
+        answer.set_result(function(*arguments, **options))
+        return answer
+
+
+class _Numbered(base_policy.BasePolicy):
+    """Another policy, whose answers are numbered."""
+
+    def __init__(self, policy: base_policy.BasePolicy):
+        self._policy, self._count = policy, 0
+
+    def infer(self, obs: dict) -> dict:
+        self._count += 1
+        return {**self._policy.infer(obs), "chunk": self._count}
+
+
+class _Pausing(base_policy.BasePolicy):
+    """Another policy, whom the robot stands still for."""
+
+    def __init__(self, policy: base_policy.BasePolicy, world: World):
+        self._policy, self._world = policy, world
+
+    def infer(self, obs: dict) -> dict:
+        due, result = self._world.due, self._policy.infer(obs)
+        self._world.hold_until(due)
+        return result
+
+
+Way = Callable[[base_policy.BasePolicy, World, int], base_policy.BasePolicy]
+
+
+def _synchronous(policy, world, replan_steps):
+    return action_chunk_broker.ActionChunkBroker(_Pausing(_Numbered(policy), world), replan_steps)
+
+
+def _switching(policy, world, replan_steps):
+    return async_chunk_policy.AsyncChunkPolicy(_Numbered(policy), replan_steps, executor=_Executor(world))
+
+
+def _ensembling(policy, world, replan_steps):
+    return async_chunk_policy.AsyncChunkPolicy(
+        _Numbered(policy), replan_steps, ensemble_decay=0.01, executor=_Executor(world)
+    )
+
+
+def _real_time_chunking(policy, world, replan_steps):
+    return real_time_chunk_policy.RealTimeChunkPolicy(
+        _Numbered(policy), replan_steps, first_delay=max(1, world.delay), executor=_Executor(world)
+    )
+
+
+WAYS: dict[str, Way] = {
+    "synchronous": _synchronous,
+    "switching": _switching,
+    "ensembling": _ensembling,
+    "real-time chunking": _real_time_chunking,
+}
