@@ -14,10 +14,11 @@ def present(model_input: Mapping[str, Any], views: Sequence[Collection[str]] | N
     """The same batch of model inputs, to `fast_sampler`, in less.
 
     Images that are black (uint8 zeros) in all rows are taken out, and their masks kept: the plan knows their tokens. This is how
-    published pi0-FAST policies show a camera that the robot lacks. The prompt's empty end is cut to one of `present.lengths`,
-    unless a row has a gap: the model, as published, looks at padding then (see `has_gap`).
+    published pi0-FAST policies show a camera that the robot lacks. The prompt's empty end is cut to one of `present.lengths`, and
+    its `token_ar_mask` left out if that is all zeros; neither if a row has a gap: the model, as published, looks at padding then
+    (see `has_gap`).
 
-    Every combination of images and every length is a program of its own.
+    Every combination of images and every length is a program of its own; so is a prompt with a gap, or of several blocks.
 
     Args:
       model_input: numpy arrays under `image` and `image_mask` (a dict by camera each), `tokenized_prompt` int [B, L], its mask
@@ -30,10 +31,13 @@ def present(model_input: Mapping[str, Any], views: Sequence[Collection[str]] | N
     if views is not None:
         kept = min((view for view in views if set(kept) <= set(view)), key=len, default=list(images))
     mask = np.asarray(model_input["tokenized_prompt_mask"])
-    used = int(np.max(np.flatnonzero(mask.any(axis=0)), initial=-1)) + 1
     if has_gap(model_input["image_mask"], mask):
-        used = mask.shape[1]
-    return only(model_input, kept, next(length for length in present_lib.lengths(mask.shape[1]) if length >= used))
+        return only(model_input, kept, mask.shape[1])
+    used = int(np.max(np.flatnonzero(mask.any(axis=0)), initial=-1)) + 1
+    cut = only(model_input, kept, next(length for length in present_lib.lengths(mask.shape[1]) if length >= used))
+    if not np.any(cut["token_ar_mask"]):
+        del cut["token_ar_mask"]
+    return cut
 
 
 def only(model_input: Mapping[str, Any], images: Collection[str], length: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ LENGTH = 48
 SHORT, NEXT = present.lengths(LENGTH)[:2]
 
 
-def inputs(*, black=(), absent=(), used=(3, 20), dtype=np.uint8):
+def inputs(*, black=(), absent=(), used=(3, 20), dtype=np.uint8, causal=False):
     """Two rows with the cameras a, b and c."""
     place = np.arange(LENGTH)
     return {
@@ -15,7 +15,7 @@ def inputs(*, black=(), absent=(), used=(3, 20), dtype=np.uint8):
         "image_mask": {key: np.array([(key, row) not in absent for row in range(2)]) for key in "cab"},
         "tokenized_prompt": np.arange(2 * LENGTH, dtype=np.int32).reshape(2, LENGTH),
         "tokenized_prompt_mask": place < np.array(used)[:, None],
-        "token_ar_mask": np.zeros((2, LENGTH), np.int32),
+        "token_ar_mask": np.tile(np.int32((place == 2) & causal), (2, 1)),
     }
 
 
@@ -40,10 +40,23 @@ def test_only_what_is_read_is_kept(given, images, length):
     cut = fast_present.present(whole)
     assert list(cut["image"]) == list(images)
     assert cut["image_mask"] is whole["image_mask"]
-    for key in ("tokenized_prompt", "tokenized_prompt_mask", "token_ar_mask"):
+    for key in ("tokenized_prompt", "tokenized_prompt_mask"):
         np.testing.assert_array_equal(cut[key], whole[key][:, :length])
         assert whole[key].shape == (2, LENGTH)  # the argument is left as it was
-    assert set(cut) == set(whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [({}, False), ({"causal": True}, True), ({"absent": [("b", 1)]}, True), ({"used": (0, 1)}, False)],
+)
+def test_the_mask_of_blocks_is_kept_where_there_are_several_or_gaps(given, kept):
+    whole = inputs(**given)
+    cut = fast_present.present(whole)
+    assert set(cut) == set(whole) - (set() if kept else {"token_ar_mask"})
+    if kept:
+        np.testing.assert_array_equal(
+            cut["token_ar_mask"], whole["token_ar_mask"][:, : cut["tokenized_prompt"].shape[1]]
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,18 @@
 """Sampling of pi0-FAST: what `pi0_fast.sample_actions` computes, from a plan.
 
-Rows stay where they are, padding behind them, in a cache that has room for the tokens to come: all rows write those to the same
-slots. What a row sees, and the positions at which it writes, are as in the plain model, which moves padding to the front.
+Keys and values of what is read stay where they are, with padding behind them; those of what is written have a place of their own,
+which is small, since XLA may copy what a loop changes. What a row sees, and the positions at which it writes, are as in the plain
+model, which has one cache and moves padding to its front.
 
-Axis letters: `B` rows, `T` tokens read, `S` slots of the cache (the most of T, and as many as are to come), `D` width, `V`
-vocabulary.
+Axis letters: `B` rows, `R` tokens to read at the most, `W` tokens to write at the most, `D` width, `V` vocabulary.
 """
-
-from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.engine import expert, fast_plan, image_tower
+from openpi.engine import expert, fast_inputs, fast_plan
 from openpi.models import attention_mask, pi0_fast, token_decoding
 from openpi.models import observation as observation_lib
 
@@ -23,10 +21,11 @@ from openpi.models import observation as observation_lib
 class Text:
     """What has been read and written so far."""
 
-    cache: tuple[expert.KeysValues, ...]  # of each layer, [B, K, S, H]
-    visible: Bool[Array, "B S"]  # which slots a row may see, once they are written
-    slot: Int[Array, ""]  # the next to write
-    shift: Int[Array, " B"]  # from a slot to the position of the token written there
+    read: tuple[expert.KeysValues, ...]  # of each layer, [B, K, R, H]
+    visible: Bool[Array, "B R"]  # what of it the tokens written may see
+    written: tuple[expert.KeysValues, ...]  # [B, K, W, H]
+    count: Int[Array, ""]  # tokens written
+    position: Int[Array, " B"]  # of the next
 
 
 def sample_tokens(
@@ -64,35 +63,41 @@ def read(
       config: of the model; static.
       plan: its weights.
       observation: batch of observations, whose text is the prompt. An image may be missing if it has a mask: it counts as black.
-        Others have the model's resolution. The prompt may be cut behind its last token, if no row has a gap (`fast_present`):
-        what is returned has the same shapes, so that one program for `decode` is enough.
+        Others have the model's resolution. If no row has a gap (`fast_present`), the prompt may be cut behind its last token: all
+        that is returned has the same shapes, so that one program for `decode` is enough. And if it is one block as well, it
+        needs no `token_ar_mask`, and is read faster without.
       max_decoding_steps: most tokens per row; static.
     """
-    x, mask, ar_mask = _embed(config, plan, observation)
+    x, mask, ar_mask = fast_inputs.embed(config, plan, observation)
     language, length = config.language, x.shape[1]
-    slots = length - observation.tokenized_prompt.shape[1] + config.max_token_len + max_decoding_steps
-    sees = attention_mask.make_attn_mask(mask, ar_mask)
+    longest = length - observation.tokenized_prompt.shape[1] + config.max_token_len
+    sees = None if ar_mask is None else attention_mask.make_attn_mask(mask, ar_mask)
+    slots = longest + max_decoding_steps  # of the plain model
     rotation = expert.rotation(language, jnp.cumsum(mask, axis=1) - 1)
     *layers, last = plan.language
     made = []
     for layer in layers:
         queries, own = expert.project(language, layer, expert.normed(x), rotation)
-        x = _mixed(layer, x, _attend(queries, own, sees, slots))
+        x = _mixed(layer, x, _attend(queries, own, mask, sees, slots))
         made.append(own)
     made.append(expert.keys_values(language, last, expert.normed(x), rotation))
 
     end = jnp.max(mask * jnp.arange(length), axis=1)  # of the last layer, only each row's last token is wanted
-    x, sees = (_at(array, end, 1) for array in (x, sees))
+    x, sees = jax.tree.map(lambda array: _at(array, end, 1), (x, sees))
     queries, _ = expert.project(language, last, expert.normed(x), tuple(_at(part, end, 2) for part in rotation))
-    x = _mixed(last, x, _attend(queries, made[-1], sees, slots))
+    x = _mixed(last, x, _attend(queries, made[-1], mask, sees, slots))
 
-    count, place = jnp.sum(mask, axis=1), jnp.arange(length)
-    # So many slots before the row's end; without gaps, those are its tokens. Published models decode so.
-    visible = (place > (end - count)[:, None]) & (place <= end[:, None])
-    visible = jnp.pad(visible, ((0, 0), (0, slots - length)), constant_values=True)
-    cache = jax.tree.map(lambda own: jnp.pad(own, ((0, 0), (0, 0), (0, slots - length), (0, 0))), tuple(made))
-    # The first token written is at position count + 1, not count: published models decode with this gap.
-    return _logits(plan, x), Text(cache, visible, jnp.int32(length), count + 1 - length)
+    used, place = jnp.sum(mask, axis=1), jnp.arange(longest)
+    pad = lambda own: jnp.pad(own, ((0, 0), (0, 0), (0, longest - length), (0, 0)))
+    free = lambda own: jnp.zeros((*own.shape[:2], max_decoding_steps, own.shape[3]), own.dtype)
+    return _logits(plan, x), Text(
+        read=jax.tree.map(pad, tuple(made)),
+        # So many before the row's end; without gaps, those are its tokens. Published models decode so.
+        visible=(place > (end - used)[:, None]) & (place <= end[:, None]),
+        written=jax.tree.map(free, tuple(made)),
+        count=jnp.int32(0),
+        position=used + 1,  # not `used`: published models leave one out
+    )
 
 
 def decode(
@@ -105,7 +110,7 @@ def decode(
     max_decoding_steps: int,
     temperature: float | Float[Array, ""],
 ) -> Int[Array, "B max_decoding_steps"]:
-    """What `sample_tokens` does behind `read`, until the last row is done. The text is of no use afterwards: donate it."""
+    """What `sample_tokens` does behind `read`, in one program that ends when the last row has."""
     tokens, _ = token_decoding.decode(
         lambda tokens, text: write(config, plan, tokens, text),
         rng,
@@ -122,20 +127,26 @@ def write(
     config: pi0_fast.Pi0FastConfig, plan: fast_plan.Plan, tokens: Int[Array, " B"], text: Text
 ) -> tuple[Float[Array, "B V"], Text]:
     """Writes one token of each row: logits of the next, and the text with it."""
-    x = _embed_tokens(plan, tokens[:, None], jnp.dtype(config.dtype))
-    rotation = expert.rotation(config.language, (text.slot + text.shift)[:, None])
-    sees = text.visible & (jnp.arange(text.visible.shape[1]) <= text.slot)
-    cache = []
-    for layer, slots in zip(plan.language, text.cache, strict=True):
+    x = fast_inputs.embed_text(plan, tokens[:, None], jnp.dtype(config.dtype))
+    rotation = expert.rotation(config.language, text.position[:, None])
+    sees = jnp.arange(text.written[0][0].shape[2])[None, None] <= text.count
+    written = []
+    for layer, read, places in zip(plan.language, text.read, text.written, strict=True):
         queries, own = expert.project(config.language, layer, expert.normed(x), rotation)
-        k, v = (jax.lax.dynamic_update_slice_in_dim(s, new, text.slot, 2) for s, new in zip(slots, own, strict=True))
-        x = _mixed(layer, x, expert.attend(queries, [expert.Sight((k, v), sees[:, None])]))
-        cache.append((k, v))
-    return _logits(plan, x), text.replace(cache=tuple(cache), slot=text.slot + 1)
+        k, v = (jax.lax.dynamic_update_slice_in_dim(*each, text.count, 2) for each in zip(places, own, strict=True))
+        sights = [expert.Sight(read, text.visible[:, None]), expert.Sight((k, v), sees)]
+        x = _mixed(layer, x, expert.attend(queries, sights))
+        written.append((k, v))
+    text = text.replace(written=tuple(written), count=text.count + 1, position=text.position + 1)
+    return _logits(plan, x), text
 
 
-def _attend(queries: jax.Array, own: expert.KeysValues, sees: jax.Array, slots: int) -> jax.Array:
-    """Attention over the prompt. A token that sees nothing averages over all slots; those that are free hold zeros."""
+def _attend(
+    queries: jax.Array, own: expert.KeysValues, mask: jax.Array, sees: jax.Array | None, slots: int
+) -> jax.Array:
+    """Attention over the prompt. A token that sees nothing averages over all of the plain model's slots, zeros where free."""
+    if sees is None:  # what padding sees does not matter, since none sees it
+        return expert.attend(queries, [expert.Sight(expert.hide(own, mask), seen=mask.astype(jnp.float32))])
     attended = expert.attend(queries, [expert.Sight(own, sees)])
     share = jnp.where(jnp.any(sees, axis=-1, keepdims=True), 1.0, sees.shape[-1] / slots)
     return attended * share.astype(attended.dtype)
@@ -154,25 +165,3 @@ def _logits(plan: fast_plan.Plan, x: Float[Array, "B 1 D"]) -> Float[Array, "B V
 def _at(array: jax.Array, index: Int[Array, " B"], axis: int) -> jax.Array:
     """Of each row, the entry at its index; the axis stays, with length 1."""
     return jnp.take_along_axis(array, jnp.expand_dims(index, tuple(range(1, array.ndim))), axis)
-
-
-def _embed(
-    config: pi0_fast.Pi0FastConfig, plan: fast_plan.Plan, observation: observation_lib.Observation
-) -> tuple[Float[Array, "B T D"], Bool[Array, "B T"], Int[Array, "B T"]]:
-    """Tokens of all cameras in alphabetical order, then of the text; where there are any, and where a block begins."""
-    cameras, prompt = sorted(config.image_keys), observation.tokenized_prompt
-    batch, (patches, width) = len(prompt), plan.black.shape
-    parts = dict.fromkeys(cameras, jnp.broadcast_to(plan.black, (batch, patches, width)))
-    if given := [key for key in cameras if key in observation.images]:
-        images = jnp.concatenate([observation.images[key] for key in given])
-        parts |= zip(given, jnp.split(image_tower.embed(plan.tower, images), len(given)))
-    text = _embed_tokens(plan, prompt, plan.black.dtype)
-    shown = jnp.stack([observation.image_masks[key] for key in cameras], axis=1)
-    mask = jnp.concatenate([jnp.repeat(shown, patches, axis=1), observation.tokenized_prompt_mask], axis=1)
-    ar_mask = jnp.pad(observation.token_ar_mask, ((0, 0), (len(cameras) * patches, 0)))
-    return jnp.concatenate([*parts.values(), text], axis=1), mask, ar_mask
-
-
-def _embed_tokens(plan: fast_plan.Plan, tokens: Int[Array, "B L"], dtype: Any) -> Float[Array, "B L D"]:
-    table = plan.embedding
-    return (table[tokens] * jnp.sqrt(table.shape[1]).astype(table.dtype)).astype(dtype)
