@@ -10,26 +10,14 @@ import numpy as np
 
 from openpi.benchmarks import sampling
 from openpi.engine import fast_plan, fast_present, fast_sampler
-from openpi.models import gemma, observation, pi0_fast, siglip
+from openpi.models import observation, pi0_fast
 
-_SMALL: dict[str, Any] = {"vocab_size": 2000, "dtype": "float32"}
-# "full" is the published model, for accelerators.
-MODELS: dict[str, dict[str, Any]] = {
-    **{
-        name: _SMALL | {part: sizes[part] for part in ("siglip", "language")} for name, sizes in sampling.MODELS.items()
-    },
-    "full": {
-        "siglip": siglip.SiglipConfig(1152, 27, 4304, 16),
-        "language": gemma.GemmaConfig(2048, 18, 16384, 8, 1, 256),
-        "vocab_size": 257152,
-        "dtype": "bfloat16",
-    },
-}
+MODELS = tuple(sampling.MODELS)
 
 
 def config(model: str) -> pi0_fast.Pi0FastConfig:
-    """One of MODELS, otherwise as published."""
-    return pi0_fast.Pi0FastConfig(**MODELS[model])
+    """The sizes of one of MODELS, without an action expert."""
+    return pi0_fast.Pi0FastConfig(**{part: size for part, size in sampling.MODELS[model].items() if part != "expert"})
 
 
 class Sampling:
@@ -52,8 +40,10 @@ class Sampling:
 
 
 def random_input(config: pi0_fast.Pi0FastConfig, batch_size: int, cameras: int, seed: int) -> dict[str, Any]:
-    """Model inputs whose first `cameras` show something and whose others are black, as robots show the published model those
-    that they lack; and prompts of a third of the longest, as robots of 7 or 8 joints have."""
+    """Model inputs whose first `cameras` show something and whose others are black, as robots show those that they lack.
+
+    Prompts have a third of the longest.
+    """
     rng, rows = np.random.default_rng(seed), batch_size
     tokens, shown = (rows, config.max_token_len), (rows, *config.image_resolution, 3)
     images = {key: rng.integers(0, 256, shown, np.uint8) for key in config.image_keys}
@@ -68,11 +58,11 @@ def random_input(config: pi0_fast.Pi0FastConfig, batch_size: int, cameras: int, 
 
 
 def _random_params(config: pi0_fast.Pi0FastConfig, key: jax.Array) -> Any:
-    """Normal, none at its initial zero; as wide as keeps activations in bounds."""
-    leaves, structure = jax.tree.flatten(jax.eval_shape(functools.partial(pi0_fast.init, config), key))
+    """In the compute dtype; none at its initial zero."""
+    leaves, structure = jax.tree.flatten(pi0_fast.init(config, key))
+    noise = [0.02 * jax.random.normal(jax.random.fold_in(key, i), leaf.shape) for i, leaf in enumerate(leaves)]
     dtype = jnp.dtype(config.dtype)
-    made = [0.02 * jax.random.normal(jax.random.fold_in(key, i), leaf.shape, dtype) for i, leaf in enumerate(leaves)]
-    return jax.tree.unflatten(structure, made)
+    return jax.tree.unflatten(structure, [(leaf + change).astype(dtype) for leaf, change in zip(leaves, noise)])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -4,7 +4,9 @@
 
 Both write the likeliest tokens in turn, from the same fresh inputs. In float32 these must be the same, token by token. A token
 costs what many take beyond one, each. The exit code is 1 when the engine is not 1.5 x as fast with all three cameras, or not twice
-as fast with two of them (on a CPU, one robot, 64 tokens).
+as fast with two of them (on a CPU, one robot, 64 tokens). On a machine with a GPU, without Bazel, from the repository's root:
+
+    PYTHONPATH=. python3 openpi/benchmarks/inference_fast.py --models=full --json=gpu.json
 """
 
 from typing import Any
@@ -18,7 +20,7 @@ from openpi.cli import program
 
 _RECORD = record.Record("inference_fast", ("jax", "jaxlib", "flax", "numpy"))
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Chunks of each way that are measured.", lower_bound=1)
-_MODELS = flags.DEFINE_list("models", ["mid", "narrow"], f"Which models: {', '.join(fast_sampling.MODELS)}.")
+_MODELS = flags.DEFINE_list("models", ["mid", "narrow"], f"Which models, of {', '.join(fast_sampling.MODELS)}.")
 _TOKENS = flags.DEFINE_integer("tokens", 64, "Tokens of a chunk at the most.", lower_bound=2)
 _BATCH = flags.DEFINE_integer("batch_size", 1, "Rows.", lower_bound=1)
 
