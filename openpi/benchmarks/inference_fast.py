@@ -70,16 +70,16 @@ def _measure(sample: fast_sampling.Sampling, config: Any, cameras: int) -> dict[
         raise RuntimeError(
             f"{cameras} cameras: the engine wrote other tokens than the plain model; same: {min(same):.3f}"
         )
-    chunk, token = (
+    seconds, seconds_per_token = (
         {way: record.spread(timed[_WARM_UP:]) for way, timed in taken.items()} for taken in (chunks, tokens_each)
     )
     ratio = lambda taken: taken["plain"]["median"] / taken["engine"]["median"]
     return {
         "dtype": config.dtype,
-        "seconds": chunk,
-        "speed": ratio(chunk),
-        "seconds_per_token": token,
-        "token_speed": ratio(token),
+        "seconds": seconds,
+        "speed": ratio(seconds),
+        "seconds_per_token": seconds_per_token,
+        "token_speed": ratio(seconds_per_token),
         "same": float(np.mean(same)),
     }
 

@@ -7,6 +7,8 @@ model, which has one cache and moves padding to its front.
 Axis letters: `B` rows, `R` tokens to read at the most, `W` tokens to write at the most, `D` width, `V` vocabulary.
 """
 
+import dataclasses
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -84,7 +86,8 @@ def read(
 
     end = jnp.max(mask * jnp.arange(length), axis=1)  # of the last layer, only each row's last token is wanted
     x, sees = jax.tree.map(lambda array: _at(array, end, 1), (x, sees))
-    queries, _ = expert.project(language, last, expert.normed(x), tuple(_at(part, end, 2) for part in rotation))
+    sin, cos = (_at(part, end, 2) for part in rotation)
+    queries, _ = expert.project(language, last, expert.normed(x), (sin, cos))
     x = _mixed(last, x, _attend(queries, made[-1], mask, sees, slots))
 
     used, place = jnp.sum(mask, axis=1), jnp.arange(longest)
@@ -137,7 +140,7 @@ def write(
         sights = [expert.Sight(read, text.visible[:, None]), expert.Sight((k, v), sees)]
         x = _mixed(layer, x, expert.attend(queries, sights))
         written.append((k, v))
-    text = text.replace(written=tuple(written), count=text.count + 1, position=text.position + 1)
+    text = dataclasses.replace(text, written=tuple(written), count=text.count + 1, position=text.position + 1)
     return _logits(plan, x), text
 
 

@@ -1,12 +1,15 @@
 import jax
 import numpy as np
 
-from openpi.engine import flow_plan, flow_sampler, flow_schedule
-from openpi.models import gemma, pi0, siglip
+from openpi.engine import fast_plan, fast_sampler, flow_plan, flow_sampler, flow_schedule
+from openpi.models import gemma, pi0, pi0_fast, siglip
 from openpi.testing import readme
 
+_ENGINE = [fast_plan, fast_sampler, flow_plan, flow_sampler, flow_schedule]
 
-def test_the_example_samples():
-    got = readme.run("openpi/engine/README.md", [jax, flow_plan, flow_sampler, flow_schedule, gemma, pi0, siglip])
+
+def test_the_examples_sample():
+    got = readme.run("openpi/engine/README.md", [jax, *_ENGINE, gemma, pi0, pi0_fast, siglip])
     assert got["actions"].shape == (1, 50, 32)
     assert np.isfinite(got["actions"]).all()
+    assert got["tokens"].shape == (1, 8)
