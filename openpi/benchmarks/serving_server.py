@@ -47,6 +47,11 @@ class Process:
         status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[0]) / 1024
 
+    def queued_ms(self) -> float:
+        """How long its threads have been ready to run, and stood in the kernel's queue for a processor, since it began (Linux)."""
+        tasks = pathlib.Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[1]) for task in tasks) / 1e6
+
     def kill(self) -> None:
         """Ends it at once, without a word to anybody: SIGKILL."""
         self._process.kill()
