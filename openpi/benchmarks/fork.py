@@ -51,6 +51,9 @@ class ForkEnvironment(environment.Environment):
         self.touched = bool(np.linalg.norm(self._position - _OBSTACLE) < _RADIUS)
         self._steps += 1
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def success(self) -> bool:
         """Whether the robot is past the obstacle, untouched."""
         return not self.touched and bool(self._position[0] > 1 - 1e-6)

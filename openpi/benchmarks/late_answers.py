@@ -5,6 +5,7 @@ No clock decides anything, so an episode is the same on every machine.
 
 import concurrent.futures
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -15,11 +16,19 @@ from openpi.runtime import async_chunk_policy, environment, real_time_chunk_poli
 
 @dataclasses.dataclass
 class Trace:
-    """The steps of an episode: actions [T, A], the number of the chunk of each, and whether the robot only stood still."""
+    """The steps of an episode.
+
+    Attributes:
+      actions: [T, A].
+      chunks: the number of the newest chunk at each step, from 1.
+      held: whether the robot only stood still.
+      planned: what the chunk before had planned for the first step of another, if it reaches so far and nothing was held.
+    """
 
     actions: list[np.ndarray] = dataclasses.field(default_factory=list)
     chunks: list[int] = dataclasses.field(default_factory=list)
     held: list[bool] = dataclasses.field(default_factory=list)
+    planned: list[np.ndarray | None] = dataclasses.field(default_factory=list)
 
 
 class World:
@@ -28,6 +37,7 @@ class World:
     def __init__(self, task: environment.Environment, delay: int):
         self.task, self.delay = task, delay
         self.trace = Trace()
+        self._plans: dict[int, tuple[int, np.ndarray]] = {}  # chunk → the step of its first row, rows
 
     @property
     def now(self) -> int:
@@ -42,6 +52,7 @@ class World:
     def play(self, policy: base_policy.BasePolicy) -> Trace:
         """Plays the environment's next episode by a policy that gives one action at a time, with the `chunk` it is from."""
         self.trace = Trace()
+        self._plans = {}
         self.task.reset()
         policy.reset()
         while not self.task.is_episode_complete():
@@ -54,13 +65,26 @@ class World:
         while self.now < step and not self.task.is_episode_complete():
             self._step(self.trace.actions[-1], self.trace.chunks[-1], held=True)
 
+    def number(self, actions: np.ndarray) -> int:
+        """A number for a chunk [H, A] whose first row is for this step."""
+        self._plans[len(self._plans) + 1] = (self.now, actions)
+        return len(self._plans)
+
     def _step(self, action: np.ndarray, chunk: int, *, held: bool) -> None:
         if self.task.is_episode_complete():
             return  # while an answer was waited for
         self.task.apply_action({"actions": action})
+        self.trace.planned.append(self._planned(chunk))
         self.trace.actions.append(np.array(action))
         self.trace.chunks.append(chunk)
         self.trace.held.append(held)
+
+    def _planned(self, chunk: int) -> np.ndarray | None:
+        former = self.trace.chunks[-1] if self.now else chunk
+        if former == chunk or self.trace.held[-1]:
+            return None
+        start, actions = self._plans[former]
+        return actions[self.now - start] if self.now - start < len(actions) else None
 
 
 class _Answer(concurrent.futures.Future):
@@ -93,12 +117,12 @@ class _Executor(concurrent.futures.Executor):
 class _Numbered(base_policy.BasePolicy):
     """Another policy, whose answers are numbered."""
 
-    def __init__(self, policy: base_policy.BasePolicy):
-        self._policy, self._count = policy, 0
+    def __init__(self, policy: base_policy.BasePolicy, world: World):
+        self._policy, self._world = policy, world
 
     def infer(self, obs: dict) -> dict:
-        self._count += 1
-        return {**self._policy.infer(obs), "chunk": self._count}
+        result = self._policy.infer(obs)
+        return {**result, "chunk": self._world.number(result["actions"])}
 
 
 class _Pausing(base_policy.BasePolicy):
@@ -117,22 +141,26 @@ Way = Callable[[base_policy.BasePolicy, World, int], base_policy.BasePolicy]
 
 
 def _synchronous(policy, world, replan_steps):
-    return action_chunk_broker.ActionChunkBroker(_Pausing(_Numbered(policy), world), replan_steps)
+    return action_chunk_broker.ActionChunkBroker(_Numbered(_Pausing(policy, world), world), replan_steps)
 
 
 def _switching(policy, world, replan_steps):
-    return async_chunk_policy.AsyncChunkPolicy(_Numbered(policy), replan_steps, executor=_Executor(world))
+    return async_chunk_policy.AsyncChunkPolicy(_Numbered(policy, world), replan_steps, executor=_Executor(world))
 
 
 def _ensembling(policy, world, replan_steps):
     return async_chunk_policy.AsyncChunkPolicy(
-        _Numbered(policy), replan_steps, ensemble_decay=0.01, executor=_Executor(world)
+        _Numbered(policy, world), replan_steps, ensemble_decay=0.01, executor=_Executor(world)
     )
 
 
-def _real_time_chunking(policy, world, replan_steps):
+def _real_time_chunking(policy, world, replan_steps, method="full"):
     return real_time_chunk_policy.RealTimeChunkPolicy(
-        _Numbered(policy), replan_steps, first_delay=max(1, world.delay), executor=_Executor(world)
+        _Numbered(policy, world),
+        replan_steps,
+        first_delay=max(1, world.delay),
+        options={"method": method},
+        executor=_Executor(world),
     )
 
 
@@ -141,4 +169,5 @@ WAYS: dict[str, Way] = {
     "switching": _switching,
     "ensembling": _ensembling,
     "real-time chunking": _real_time_chunking,
+    "real-time, identity": functools.partial(_real_time_chunking, method="identity"),
 }

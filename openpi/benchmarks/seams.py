@@ -12,7 +12,8 @@ def measure(traces: Sequence[late_answers.Trace]) -> dict[str, dict[str, Any]]:
     """Jumps (from one action to the next) and bends (from one jump to the next), of the number that changes most.
 
     Each with its mean and maximum `at_seams`, its mean `inside` chunks, and the `ratio` of the two means; None where there is
-    none. Steps for which the robot stands still count at the seam that they belong to, and not inside.
+    none. Steps for which the robot stands still count at the seam that they belong to, and not inside. `departures` is how far
+    the first action of a chunk is from what the one before had planned for that step.
     """
     jumps = _Changes()
     bends = _Changes()
@@ -23,7 +24,14 @@ def measure(traces: Sequence[late_answers.Trace]) -> dict[str, dict[str, Any]]:
         quiet = ~seam & ~held[1:]
         jumps.add(jump, seam, quiet)
         bends.add(np.diff(jump, axis=0), seam[1:], quiet[1:] & quiet[:-1])
-    return {"jumps": jumps.summary(), "bends": bends.summary()}
+    departures = [
+        float(np.abs(action - planned).max())
+        for trace in traces
+        for action, planned in zip(trace.actions, trace.planned, strict=True)
+        if planned is not None
+    ]
+    summary = {"mean": float(np.mean(departures)) if departures else None, "max": max(departures, default=None)}
+    return {"jumps": jumps.summary(), "bends": bends.summary(), "departures": summary}
 
 
 class _Changes:

@@ -60,8 +60,9 @@ def soft_mask(action_horizon: int, delay: int, horizon: int) -> Float[np.ndarray
 def guided(velocity: Velocity, guidance: Guidance) -> Velocity:
     """The velocity, corrected so that the flow ends near the target.
 
-    The correction is the gradient of the error that the promised actions make: "full" goes back through the network (about
-    three times the work of a step), "identity" takes the network's part of the gradient as 0 (no work at all, but weaker).
+    The correction is the gradient of the error that the promised actions make. "full" goes back through the network: it chooses
+    among the actions that the model holds possible, and has no power where it is sure of one. "identity" leaves the network's
+    part out: less work, and it moves a sure model too, away from what was learned.
 
     Raises:
         ValueError: the method is none of METHODS.
