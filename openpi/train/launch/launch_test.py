@@ -4,14 +4,15 @@ import os
 import pathlib
 import re
 import subprocess
-from typing import Any
 
 import pytest
 import yaml
 
+from openpi.testing import manifest
+
 _HERE = pathlib.Path(__file__).parent
 
-# The part of the JobSet, Job and Pod APIs that the manifest uses. A dict: these fields and no others; a list: such items.
+# The part of the JobSet, Job and Pod APIs that the manifest uses.
 _CONTAINER = {
     "name": str,
     "image": str,
@@ -48,36 +49,17 @@ _JOBSET = {
 }
 
 
-def check(value: Any, schema: Any, path: str = "") -> None:
-    """Raises AssertionError where `value` is not as `schema` says; a field with "?" may be absent."""
-    if isinstance(schema, dict):
-        assert isinstance(value, dict), path
-        unknown = value.keys() - {name.rstrip("?") for name in schema}
-        assert not unknown, f"{path}: {unknown}"
-        for name, part in schema.items():
-            if name.rstrip("?") in value:
-                check(value[name.rstrip("?")], part, f"{path}.{name}")
-            else:
-                assert name.endswith("?"), f"{path}.{name} is missing"
-    elif isinstance(schema, list):
-        assert isinstance(value, list), path
-        for number, item in enumerate(value):
-            check(item, schema[0], f"{path}[{number}]")
-    else:
-        assert type(value) is schema, f"{path}: {value!r}"
-
-
 @pytest.fixture
 def jobset():
     return yaml.safe_load((_HERE / "jobset.yaml").read_text(encoding="utf-8"))
 
 
 def test_the_manifest_is_a_jobset(jobset):
-    check(jobset, _JOBSET)
+    manifest.check(jobset, _JOBSET)
     assert (jobset["apiVersion"], jobset["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")
     jobset["spec"]["network"]["enableDnsHostnames"] = True
     with pytest.raises(AssertionError, match="enableDnsHostnames"):
-        check(jobset, _JOBSET)
+        manifest.check(jobset, _JOBSET)
 
 
 def test_its_pods_find_one_another(jobset):
