@@ -28,6 +28,11 @@ class Sampling:
         self._params = jax.jit(functools.partial(_random_params, config))(jax.random.key(0))
         self._plan = jax.jit(functools.partial(fast_plan.prepare, config))(self._params)
 
+    @property
+    def weights_per_token(self) -> int:
+        """Bytes of weights that each token has the engine read, whatever the number of rows."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves((self._plan.language, self._plan.embedding)))
+
     def __call__(self, way: str, model_input: dict[str, Any], max_decoding_steps: int) -> tuple[np.ndarray, float]:
         """The likeliest tokens for a batch of model inputs, and the seconds until they were there."""
         began = time.perf_counter()

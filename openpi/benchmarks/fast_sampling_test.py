@@ -22,6 +22,8 @@ def test_both_ways_write_the_same():
         written.append(plain)
     assert written[0].shape == (2, 9)
     assert (written[0] != written[1]).any()
+    layer = 8 * (2 + 2) * 4 + 2 * 4 * 8 + 3 * 8 * 16  # qkv, out, feed-forward
+    assert sample.weights_per_token == 4 * (2 * layer + 50 * 8)
 
 
 def test_the_models_are_what_they_say():
