@@ -53,6 +53,13 @@ def _ask(connection, x, **options):
     return msgpack_numpy.unpackb(connection.recv(timeout=10))
 
 
+def _until(running, metric, value):
+    deadline = time.monotonic() + 20
+    while running.metric(metric) != value:
+        assert time.monotonic() < deadline, f"{metric} is {running.metric(metric)}, not {value}"
+        time.sleep(0.01)
+
+
 def _reply(connection, x):
     connection.send(_pack(x))
     return connection.recv(timeout=10)
@@ -198,7 +205,8 @@ def test_the_request_of_a_client_that_left_is_not_run(policy):
     with served.serve(policy) as running, _hold(running, policy) as holder:
         with _open(running) as leaver:
             leaver.send(_pack("left behind"))
-            time.sleep(0.1)
+            _until(running, "openpi_queue_requests", 1)
+        _until(running, "openpi_sessions", 1)
         policy.release.set()
         holder.recv(timeout=5)
         assert _ask(holder, 2)["actions"] == 2
