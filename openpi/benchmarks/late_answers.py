@@ -7,11 +7,23 @@ import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from openpi.client import action_chunk_broker, base_policy
-from openpi.runtime import async_chunk_policy, environment, real_time_chunk_policy
+from openpi.runtime import async_chunk_policy, real_time_chunk_policy
+
+
+class Task(Protocol):
+    """An environment that says whether its last episode succeeded."""
+
+    def reset(self) -> None: ...
+    def is_episode_complete(self) -> bool: ...
+    def get_observation(self) -> dict: ...
+    def apply_action(self, action: dict) -> None: ...
+    def success(self) -> bool: ...
+    def close(self) -> None: ...
 
 
 @dataclasses.dataclass
@@ -34,7 +46,7 @@ class Trace:
 class World:
     """An environment whose time goes on while an answer is waited for. The first answer of an episode comes at once."""
 
-    def __init__(self, task: environment.Environment, delay: int):
+    def __init__(self, task: Task, delay: int):
         self.task, self.delay = task, delay
         self.trace = Trace()
         self._plans: dict[int, tuple[int, np.ndarray]] = {}  # chunk → the step of its first row, rows

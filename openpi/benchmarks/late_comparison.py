@@ -1,7 +1,7 @@
 """The ways to play chunks, side by side: success, duration and seams for answers that come late by so many steps."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -12,19 +12,11 @@ from openpi.client import base_policy
 STEP_MS = 100  # of both tasks
 
 
-class Task(Protocol):
-    """An environment that says whether its last episode succeeded."""
-
-    def reset(self) -> None: ...
-    def is_episode_complete(self) -> bool: ...
-    def get_observation(self) -> dict: ...
-    def apply_action(self, action: dict) -> None: ...
-    def success(self) -> bool: ...
-    def close(self) -> None: ...
-
-
 def compare(
-    make: Callable[[], tuple[Task, base_policy.BasePolicy]], delays: Sequence[int], replan_steps: int, episodes: int
+    make: Callable[[], tuple[late_answers.Task, base_policy.BasePolicy]],
+    delays: Sequence[int],
+    replan_steps: int,
+    episodes: int,
 ) -> list[dict[str, Any]]:
     """A row for each delay and way.
 
@@ -75,7 +67,7 @@ def table(task: str, rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw(path: str, tasks: dict[str, Sequence[dict[str, Any]]]) -> None:
+def draw(path: str, tasks: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """Draws success and seams over the delay as a PNG: a row of axes a task, a line a way."""
     figure = matplotlib.figure.Figure(figsize=(12, 2.8 * len(tasks)), layout="constrained")
     grid = figure.subplots(len(tasks), 4, squeeze=False)
@@ -90,11 +82,11 @@ def draw(path: str, tasks: dict[str, Sequence[dict[str, Any]]]) -> None:
             departures = [row["departures"]["mean"] for row in mine]
             axes[3].plot(delays, [np.nan if value is None else value for value in departures], **look)
         axes[0].set(title=f"{task}: success, %", ylim=(0, 105))
-        axes[1].set(title="jump at seams / inside chunks", ylim=(0, None))
-        axes[2].set(title="bend at seams / inside chunks", ylim=(0, None))
-        axes[3].set(title="departure from the running chunk", ylim=(0, None))
+        axes[1].set(title="jump: at seams / inside", ylim=(0, None))
+        axes[2].set(title="bend: at seams / inside", ylim=(0, None))
+        axes[3].set(title="departure from old chunk", ylim=(0, None))
         for each in axes:
             each.set_xlabel("delay, ms")
             each.grid(alpha=0.3)
     grid[0, 0].legend(fontsize=7, loc="lower left")
-    figure.savefig(path, dpi=110, format="png")
+    figure.savefig(path, dpi=80, format="png")

@@ -120,6 +120,7 @@ class Session:
         reply = {**answer.result, "server_timing": timing}
         if request_options.KEY in observation:
             reply[request_options.KEY] = {
+                **answer.result.get(request_options.KEY, {}),
                 "decode_ms": (decoded - start) * 1000,
                 "queue_ms": answer.queue_ms,
                 "batch_size": answer.batch_size,

@@ -164,6 +164,14 @@ def test_who_brings_options_is_told_where_the_time_went(policy):
         assert sorted(_ask(asker, 1)) == ["actions", "server_timing"]
 
 
+def test_what_a_policy_tells_of_options_stands_beside(policy):
+    policy.infer = lambda obs: {"actions": obs["x"], "openpi": {"rtc": {"delay": 2}}}
+    with served.serve(policy) as running, _open(running) as asker:
+        told = _ask(asker, 1, num_steps=2)["openpi"]
+        assert sorted(told) == ["batch_size", "decode_ms", "queue_ms", "rtc"]
+        assert told["rtc"] == {"delay": 2}
+
+
 def test_a_bad_option_is_told_before_anything_waits(policy):
     with served.serve(policy) as running, _hold(running, policy), _open(running) as bad:
         bad.send(_pack(1, deadline_ms=-1))
