@@ -109,7 +109,9 @@ class AsyncChunkPolicy(base_policy.BasePolicy):
         if self._pending is None or not (wait or self._pending.done()):
             return
         pending, self._pending = self._pending, None
-        self._chunks.append(_Chunk(pending.result(), self._asked))
+        asked, self._asked = self._asked, self._asked - self._replan_steps  # after a failure the next step asks anew
+        self._chunks.append(_Chunk(pending.result(), asked))
+        self._asked = asked
         self._arrived(self._step - 1 - self._asked + wait)
 
     def _request(self, obs: dict, step: int) -> dict:

@@ -104,13 +104,14 @@ def test_temporal_ensembling(decay, second):
 
 
 def test_a_failure_is_raised_once_and_the_next_step_asks_anew():
-    inner = _Clock(horizon=4, fails=[1])
-    policy = async_chunk_policy.AsyncChunkPolicy(inner, 2)
-    _play(policy, 3)
+    inner = _Clock(horizon=9, fails=[1])
+    policy = async_chunk_policy.AsyncChunkPolicy(inner, 3)
+    _play(policy, 4)
     with pytest.raises(ConnectionError, match="gone"):
-        _play(policy, 1, start=3)
-    played = _play(policy, 2, start=4)
-    np.testing.assert_array_equal(played[:, 0], [4, 5])
+        _play(policy, 1, start=4)
+    played = _play(policy, 4, start=5)
+    np.testing.assert_array_equal(played, [[5, 0], [6, 2], [7, 2], [8, 2]])
+    assert inner.asked == [0, 3, 5, 8]
     policy.close()
 
 
