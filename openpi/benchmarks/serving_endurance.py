@@ -40,7 +40,7 @@ _PING_SECONDS, _OPEN_SECONDS, _SEND_SECONDS = 2.0, 2.0, 2.0
 
 def main(_: list[str]) -> int:
     """Measures, prints and writes."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4 * _IDLE.value + 1000), most))
     rng = np.random.default_rng(0)
     messages = [msgpack_numpy.packb({"state": rng.normal(size=14), "prompt": "do something"}) for _ in range(32)]

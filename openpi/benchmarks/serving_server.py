@@ -17,6 +17,7 @@ from websockets.asyncio import server as websockets_server
 from openpi.client import base_policy, msgpack_numpy, robot_observation
 from openpi.config import build_model, build_transforms, load, schema
 from openpi.models import model as model_lib
+from openpi.models import pi0
 from openpi.policies import fused_sampler, policy, request_options
 from openpi.server import listen_socket, websocket_server
 
@@ -116,6 +117,7 @@ def small_policy() -> policy.Policy:
     """An untrained small model behind its transforms."""
     config = small_config()
     model = build_model.build(config.model)
+    assert isinstance(model, pi0.Pi0Config)  # the engine has a sampler for it
     transforms = build_transforms.build(config)
     return policy.Policy(
         model,

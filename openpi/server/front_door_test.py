@@ -107,6 +107,10 @@ def test_the_health_port_answers_before_the_model_is_ready():
         assert _get(port, "/other")[0] == 404
         assert _get(port, "/metrics")[0] == 401
         assert b"openpi_sessions 0.0" in _get(port, "/metrics", key=_KEY)[1]
+        assert _get(port, "/")[2]["WWW-Authenticate"].startswith("Basic ")
+        status, body, headers = _get(port, "/", key=_KEY)
+        assert (status, body[:15]) == (200, b"<!doctype html>")
+        assert "script-src 'sha256-" in headers["Content-Security-Policy"]
     finally:
         health.close()
     with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,5 @@
 import base64
+import concurrent.futures
 import io
 import json
 import re
@@ -157,6 +158,29 @@ def test_the_page_is_answered_during_an_inference_and_tells_the_one_before():
         policy.release.set()
         one.recv()
         other.recv()
+
+
+def test_a_page_that_takes_its_time_holds_up_nobody():
+    asked, release = threading.Event(), threading.Event()
+    with served.serve(_Policy()) as running, running.connect() as connection:
+        connection.recv()
+        samples = running.recorder.samples
+
+        def slowly():
+            asked.set()
+            assert release.wait(20)
+            return samples()
+
+        running.recorder.samples = slowly
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            figures = pool.submit(_figures, running)
+            assert asked.wait(10)
+            assert _get(running, "/livez")[0] == 200
+            _ask(connection)
+            assert isinstance(connection.recv(timeout=10), bytes)
+            assert not figures.done()
+            release.set()
+            assert figures.result()["latest"]["observation"]["prompt"] == _PROMPT
 
 
 def test_paths_beside_the_page_are_not_its():

@@ -29,6 +29,7 @@ _COMPOSE = {
             "tmpfs": [str],
             "cap_drop": [str],
             "security_opt": [str],
+            "init": bool,
             "restart": str,
             "stop_signal": str,
             "stop_grace_period": str,
