@@ -33,6 +33,10 @@ _VALUES = {
     "scalar-float32": (np.float32(0.25), _OPENPI),
     "observation": ({"state": _STATE, "images": {"cam": _RED}, "prompt": "go"}, _OPENPI),
     "observation-options": ({"state": _STATE, "openpi": {"num_steps": 5, "deadline_ms": 200}}, _OPENPI),
+    "observation-rtc": (
+        {"openpi": {"rtc": {"remainder": np.array([[0.5], [0.25]]), "delay": 1, "horizon": 2}}},
+        _OPENPI,
+    ),
     "reply": ({"actions": np.array([[0.5], [0.25]]), "server_timing": {"infer_ms": 12.5}}, _OPENPI),
     "nd-array": ({"state": _STATE}, _ND),
     "nd-scalar": (np.float32(0.25), _ND),

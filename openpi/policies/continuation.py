@@ -84,10 +84,10 @@ class Lead:
     method: str = "full"
 
 
-def nowhere(action_horizon: int, action_dim: int) -> Lead:
+def nowhere(action_horizon: int, action_dim: int, method: str = "full") -> Lead:
     """A lead that leaves its row free."""
     zeros = np.zeros((action_horizon, action_dim), np.float32)
-    return Lead(target=zeros, weights=zeros)
+    return Lead(target=zeros, weights=zeros, method=method)
 
 
 def check(continuation: Continuation, action_horizon: int) -> None:

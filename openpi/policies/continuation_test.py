@@ -133,6 +133,7 @@ def test_warm_up_compiles_for_led_requests_too(make):
     listen = lambda event, _, **__: told.append(event) if event.endswith("backend_compile_duration") else None
     jax.monitoring.register_event_duration_secs_listener(listen)
     used.infer(_request(0, 7))
+    used.infer(_request(0, 7, method="identity"))
     used.infer_batch([_request(0, 5), _request(1, 7)])
     jax.monitoring.unregister_event_duration_listener(listen)
     assert not told

@@ -90,7 +90,7 @@ class Policy(batch_policy.BatchPolicy):
 
         Args:
           obs: one observation in the robot's units, without batch axis; it is not changed. Its entry `openpi`, if any, holds
-            options for this call (`request_options`). No value of theirs compiles anything.
+            options for this call (`request_options`). Only `rtc` compiles, once (see `warmup`).
           noise: what sampling starts from; drawn from the policy's random key if None. The key moves on either way.
 
         A chunk that was asked to go on from the running one tells how well it does in `result["openpi"]["rtc"]` (`continuation`).
@@ -153,7 +153,8 @@ class Policy(batch_policy.BatchPolicy):
             size, before = 2 * size, took
         largest = max_batch_size or size
         while rtc and size:
-            self._warm(size, timed=False, rtc=True)
+            for method in real_time_chunking.METHODS:
+                self._warm(size, timed=False, rtc=method)
             size //= 2
         return largest
 
@@ -232,11 +233,11 @@ class Policy(batch_policy.BatchPolicy):
                 noise[row], given[row] = options.noise, True
         return model_lib.FlowSampling(np.int32(each[0].num_steps), noise, given, guidance)
 
-    def _warm(self, size: int, *, timed: bool, rtc: bool = False) -> float:
-        """Compiles for batches of `size`, and returns the seconds that one takes; 0 unless `timed`."""
+    def _warm(self, size: int, *, timed: bool, rtc: str | None = None) -> float:
+        """Compiles for batches of `size`, led by a method or free, and returns the seconds that one takes; 0 unless `timed`."""
         batch = model_input.batch([model_input.zeros(self._spec)], size)
         batch["image_mask"] = jax.tree.map(np.ones_like, batch["image_mask"])
-        guidance = continuation.guidance([continuation.nowhere(*self._action_shape)], size) if rtc else None
+        guidance = continuation.guidance([continuation.nowhere(*self._action_shape, rtc)], size) if rtc else None
         sampling = self._batch_sampling([self._defaults], size, guidance)
         batch["tokenized_prompt_mask"] = np.ones_like(batch["tokenized_prompt_mask"])
         self._model.compile(self._rng, batch, sampling)

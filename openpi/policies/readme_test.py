@@ -13,3 +13,5 @@ def test_the_example_runs(tmp_path, monkeypatch):
     made = readme.run("openpi/policies/README.md", [create, np, robot_description, robot_observation])
     actions = made["policy"].infer(made["observation"])["actions"]
     assert actions.shape == (tiny_checkpoint.ACTION_HORIZON, len(made["robot"].actions))
+    led, running = made["result"]["actions"], made["running"]
+    assert made["result"]["openpi"]["rtc"]["deviation"] == np.abs(led[0] - running[4]).max()
