@@ -139,6 +139,15 @@ def test_warm_up_compiles_for_led_requests_too(make):
     assert not told
 
 
+def test_a_policy_may_refuse_and_says_why(make):
+    used = make()
+    used.refuse_rtc("not here")
+    assert used.group(_request(0, 7)) is None
+    with pytest.raises(ValueError, match="not here"):
+        used.infer(_request(0, 7))
+    assert used.infer(_request(0))["actions"].shape == (_H, 14)
+
+
 _GIVEN = {"remainder": np.zeros((7, 14)), "delay": 3, "horizon": 2}
 
 

@@ -74,6 +74,7 @@ class Policy(batch_policy.BatchPolicy):
         self._defaults = sampling
         self._max_decoding_steps = max_decoding_steps
         self._spec = model_input.spec_of(model_config)
+        self._rtc_refused: str | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -158,6 +159,10 @@ class Policy(batch_policy.BatchPolicy):
             size //= 2
         return largest
 
+    def refuse_rtc(self, why: str) -> None:
+        """Refuses requests to go on from a running chunk from now on, so that none of them compiles."""
+        self._rtc_refused = why
+
     def _prepare(self, obs: dict, noise: np.ndarray | None) -> _Request:
         obs, options = request_options.take(obs)
         sampling = self._sampling(options, noise)
@@ -205,6 +210,8 @@ class Policy(batch_policy.BatchPolicy):
         elif options.temperature is not None:
             raise ValueError(f"{self._config.model_type} draws no tokens: it takes num_steps and noise, no temperature")
         if options.rtc is not None:
+            if self._rtc_refused:
+                raise ValueError(self._rtc_refused)
             continuation.check(options.rtc, self._config.action_horizon)
         return request_options.RequestOptions(
             num_steps=self._defaults.num_steps if options.num_steps is None else options.num_steps,

@@ -76,7 +76,7 @@ _MAX_BATCH_SIZE = flags.DEFINE_integer(
 _REAL_TIME_CHUNKING = flags.DEFINE_bool(
     "real_time_chunking",
     False,
-    "Be ready for clients that ask for real-time chunking: it compiles once more, which the first of them would wait for.",
+    "Answer clients that ask for real-time chunking: the model is compiled twice more.",
 )
 _MAX_DELAY_MS = flags.DEFINE_float(
     "max_delay_ms", 2.0, "How long an observation waits for others to run with, in ms.", lower_bound=0.0
@@ -194,6 +194,8 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
     )
     logger.info("compiling the model")
     max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value, rtc=_REAL_TIME_CHUNKING.value)
+    if not _REAL_TIME_CHUNKING.value:
+        policy.refuse_rtc("rtc: this server was started without --real_time_chunking; leave rtc out, or start it so")
     logger.info("batches of up to %d", max_batch_size)
     offer: dict[str, Any] = {"image_formats": list(image_codec.FORMATS)}
     if policy.noise_shape:

@@ -136,6 +136,18 @@ def _error(stderr):
     return lines[0]
 
 
+def test_a_chunk_goes_on_from_the_running_one(checkpoint):
+    flags = (f"--checkpoint={checkpoint}", "--port=0", "--max_batch_size=1", "--real_time_chunking")
+    observation = tiny_checkpoint.observation()
+    with _Server(*flags) as server, server.client() as client:
+        running = client.infer(observation)["actions"]
+        for method in ("full", "identity"):
+            rtc = {"remainder": running[2:], "delay": 1, "horizon": 2, "method": method}
+            result = client.infer({**observation, "openpi": {"rtc": rtc}})
+            deviation = np.abs(result["actions"][0] - running[2]).max()
+            assert result["openpi"]["rtc"] == {"delay": 1, "horizon": 2, "deviation": deviation}
+
+
 def test_serves_clients_until_sigterm(checkpoint):
     with _Server(f"--checkpoint={checkpoint}", "--port=0") as server:
         assert server.ready[2] == str(checkpoint)
@@ -162,6 +174,9 @@ def test_serves_clients_until_sigterm(checkpoint):
             few, many = (first.infer({**observation, "openpi": {"num_steps": n, "noise": noise}}) for n in (2, 50))
             assert np.abs(few["actions"] - many["actions"]).max() > 1e-6
             assert many["server_timing"]["infer_ms"] < 2000
+            rtc = {"remainder": many["actions"], "delay": 1, "horizon": 2}
+            with server.client() as bad, pytest.raises(RuntimeError, match="started without --real_time_chunking"):
+                bad.infer({**observation, "openpi": {"rtc": rtc}})
             with server.client() as bad, pytest.raises(RuntimeError, match="num_steps=1000 is not between 1 and 100"):
                 bad.infer({**observation, "openpi": {"num_steps": 1000}})
             with server.client() as bad, pytest.raises(RuntimeError, match="must have 14 numbers"):
