@@ -43,7 +43,7 @@ def sample(
     rng: Array,
     inputs: dict,
     sampling: model_lib.FlowSampling | model_lib.TokenSampling,
-    count: Int[np.ndarray, ""] | int = 1,
+    count: Int[Array, ""] | int = 1,
 ) -> tuple[Array, Float[Array, "B H A"] | Int[Array, "B T"]]:
     """As `Sampler.sample`; compiled once for all policies of the same sizes."""
     rng, keys = request_keys.split(rng, inputs["tokenized_prompt"].shape[0], count)
