@@ -2,8 +2,11 @@
 
 import contextlib
 import multiprocessing
+import os
 import resource
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -35,7 +38,7 @@ def _numbers(folder):
 
 
 def _counted(recorder, outcome):
-    return recorder.samples()["openpi_recorded_requests_total"].get((("outcome", outcome),), 0)
+    return recorder.samples().get("openpi_recorded_requests_total", {}).get((("outcome", outcome),), 0)
 
 
 @contextlib.contextmanager
@@ -173,6 +176,27 @@ def test_a_full_disk_ends_the_recording_and_not_the_serving(tmp_path, capfd):
     assert path.stat().st_size == 50_000
     assert record_file.RecordFile(path).left > 0
     assert capfd.readouterr().err.count("the recording ends, serving goes on") == 1
+
+
+def _record_and_die(folder):
+    recorder = metrics.Metrics()
+    kept = recording.Recording(folder, max_bytes=_MIB, recorder=recorder)
+    for number in range(20):
+        kept.add(_record(1000, number))
+    while _counted(recorder, "written") < 20:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_is_written_outlives_a_kill(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=_record_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert _numbers(tmp_path) == list(range(20))
+    with _recording(tmp_path) as (kept, _):  # the folder is free again
+        kept.add(_record(1000, 20))
+    assert _numbers(tmp_path) == list(range(21))
 
 
 def test_one_server_a_folder(tmp_path):
