@@ -202,6 +202,7 @@ def test_a_model_that_draws_tokens_refuses():
     with pytest.raises(ValueError, match="takes a temperature, but neither num_steps, noise nor rtc"):
         used.infer({"openpi": {"rtc": _GIVEN}})
     assert used.group({"openpi": {"rtc": _GIVEN}}) is None
+    assert used.noise_shape is None
 
 
 def test_the_weights_of_what_is_not_there_are_zero():

@@ -56,37 +56,27 @@ def plan(files: Sequence[record_file.RecordFile], *, task: str | None) -> Plan:
     sources = [*(camera.source for camera in robot.cameras if camera.source), *robot.ignored_cameras]
     sizes: dict[str, tuple[int, int]] = {}
     lacking: set[str] = set()
-    open_episodes: dict[str, Episode] = {}
+    latest: dict[str, tuple[Episode, float]] = {}  # of each session: its open episode, and when its last request came
     episodes: list[Episode] = []
-    before: dict[str, float] = {}
     waits: list[float] = []
     for file in files:
         for index, record in enumerate(file):
             observation = record.observation
             prompt = _prompt(record, observation, task)
-            episode = open_episodes.get(record.session)
+            episode, before = latest.get(record.session, (None, None))
+            if before is not None:
+                waits.append(record.arrived - before)
             if episode is None or episode.task != prompt:
-                episode = open_episodes[record.session] = Episode(prompt, [])
+                episode = Episode(prompt, [])
                 episodes.append(episode)
             episode.requests.append((file, index))
-            if record.session in before:
-                waits.append(record.arrived - before[record.session])
-            before[record.session] = record.arrived
-            for source in sources:
-                image = robot_observation.find(observation, source)
-                if image is None:
-                    lacking.add(source)
-                elif sizes.setdefault(source, _pixels(image).shape[:2]) != _pixels(image).shape[:2]:
-                    raise ValueError(
-                        f"{source} changes its size in request {record.session}-{record.request}: give the files before and "
-                        "after one by one"
-                    )
+            latest[record.session] = episode, record.arrived
+            lacking |= _note_sizes(record, observation, sources, sizes)
     if not episodes:
         raise ValueError("the recording holds no request")
     wait = float(np.median(waits)) if waits else 0.0
     cameras = {source: size for source, size in sizes.items() if source not in lacking}
-    left_out = sorted(lacking & sizes.keys())
-    return Plan(robot, episodes, cameras, left_out, 1 / wait if wait > 0 else None)
+    return Plan(robot, episodes, cameras, sorted(lacking & sizes.keys()), 1 / wait if wait > 0 else None)
 
 
 def write(
@@ -136,6 +126,25 @@ def _robot(files: Sequence[record_file.RecordFile]) -> robot_description.RobotDe
     if found is None:
         raise ValueError("the recording holds no request")
     return robot_description.from_dict(found)
+
+
+def _note_sizes(
+    record: record_file.Record, observation: dict[str, Any], sources: Sequence[str], sizes: dict[str, tuple[int, int]]
+) -> set[str]:
+    """Notes height and width of each image in `sizes`, and returns the sources that are not there."""
+    lacking = set()
+    for source in sources:
+        image = robot_observation.find(observation, source)
+        if image is None:
+            lacking.add(source)
+            continue
+        height, width = _pixels(image).shape[:2]
+        if sizes.setdefault(source, (height, width)) != (height, width):
+            raise ValueError(
+                f"{source} changes its size in request {record.session}-{record.request}: give the files before and after "
+                "one by one"
+            )
+    return lacking
 
 
 def _prompt(record: record_file.Record, observation: dict[str, Any], task: str | None) -> str:
