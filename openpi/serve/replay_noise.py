@@ -54,7 +54,7 @@ class Noise:
         )
         if options.get("noise") is not None:
             how = GIVEN
-        elif self._shape is None:
+        elif self._shape is None or options.get("candidates", 1) != 1:  # several chunks start from as many noises
             how = DRAWN
         elif record.drawn is not None and recorded_shape == self._shape:
             how, options["noise"] = RECORDED, self._recorded(self._shape, record.drawn)

@@ -49,9 +49,11 @@ def test_options_stay_but_for_the_deadline():
     assert (how, asked["openpi"]) == (replay_noise.GIVEN, own)
 
 
-def test_a_policy_that_takes_none_gets_none():
+def test_who_takes_none_gets_none():
     asked, how = replay_noise.Noise(None).options(0, _record(0), _SHAPE, {"state": 1, "openpi": {"deadline_ms": 1.0}})
     assert (asked, how) == ({"state": 1}, replay_noise.DRAWN)
+    several = {"state": 1, "openpi": {"candidates": 4}}
+    assert replay_noise.Noise(_SHAPE).options(0, _record(0), _SHAPE, several) == (several, replay_noise.DRAWN)
 
 
 @pytest.mark.parametrize("drawn", [-1, 10**9])
