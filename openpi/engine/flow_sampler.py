@@ -1,13 +1,12 @@
 """Sampling of pi0 and pi0.5: what `pi0.sample_actions` computes, with all that is known beforehand done once.
 
-Axis letters: `B` rows, `H` action horizon, `A` action dim, `P` prefix tokens, `S` suffix tokens, `W` width of the action expert.
+Axis letters: `B` rows, `H` action horizon, `A` action dim, `P` prefix tokens.
 """
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from openpi.engine import expert, flow_plan, flow_schedule, image_tower
 from openpi.models import observation as observation_lib
@@ -15,13 +14,20 @@ from openpi.models import pi0
 
 
 @flax.struct.dataclass
+class Prefix:
+    """Images and prompt, as later tokens see them."""
+
+    keys_values: tuple[expert.KeysValues, ...]  # layer by layer; those of no token hidden
+    mask: Bool[Array, "B P"]  # which are a token
+
+
+@flax.struct.dataclass
 class Surroundings:
     """What all steps of a chunk see."""
 
-    prefix: tuple[expert.KeysValues, ...]  # those of no token hidden
+    prefix: tuple[expert.KeysValues, ...]  # with pi0's state at its end; those of no token hidden
     prefix_seen: Float[Array, "B P"]  # 1 for a token, 0 for none
-    rotation: tuple[jax.Array, jax.Array]
-    state: Float[Array, "B 1 W"] | None  # pi0
+    rotation: tuple[jax.Array, jax.Array]  # of the actions
 
 
 def sample_actions(
@@ -41,11 +47,21 @@ def sample_actions(
 
 def surroundings(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation) -> Surroundings:
     """All of an observation that the steps need; images and prompt are seen here, and not again."""
-    prefix, mask = encode_prefix(config, plan, observation)
-    state = None if config.pi05 else plan.heads["state"](observation.state)[:, None, :]
-    length = config.action_horizon + (0 if config.pi05 else 1)
-    positions = jnp.sum(mask, axis=1)[:, None] + jnp.arange(length)
-    return Surroundings(prefix, mask.astype(jnp.float32), expert.rotation(config.expert, positions), state)
+    return around(config, plan, encode_prefix(config, plan, observation), observation.state)
+
+
+def around(config: pi0.Pi0Config, plan: flow_plan.Plan, prefix: Prefix, state: Float[Array, "B A"]) -> Surroundings:
+    """What is around the steps: images and prompt, which may have been seen before with another state, and the state.
+
+    The state of pi0.5 is in its prompt. That of pi0 is a token which sees no action: it is the same in all steps.
+    """
+    keys_values, seen = prefix.keys_values, prefix.mask.astype(jnp.float32)
+    position = jnp.sum(prefix.mask, axis=1)[:, None]
+    if not config.pi05:
+        keys_values = _see_state(config, plan, keys_values, seen, position, state)
+        seen, position = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=1), position + 1
+    rotation = expert.rotation(config.expert, position + jnp.arange(config.action_horizon))
+    return Surroundings(keys_values, seen, rotation)
 
 
 def integrate(
@@ -65,10 +81,8 @@ def integrate(
     return jax.lax.fori_loop(0, schedule.num_steps, step, noise)
 
 
-def encode_prefix(
-    config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation
-) -> tuple[tuple[expert.KeysValues, ...], Bool[Array, "B P"]]:
-    """Keys and values of images and prompt, layer by layer, and which of them are a token; the others are hidden."""
+def encode_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation) -> Prefix:
+    """Sees images and prompt."""
     x, mask = _embed_prefix(config, plan, observation)
     rotation = expert.rotation(config.language, jnp.cumsum(mask, axis=1) - 1)
     seen, made = mask.astype(jnp.float32), []
@@ -80,7 +94,7 @@ def encode_prefix(
         made.append(own)
     own = expert.keys_values(config.language, plan.language[-1], expert.normed(x), rotation)
     made.append(expert.hide(own, mask))
-    return tuple(made), mask
+    return Prefix(tuple(made), mask)
 
 
 def velocity(
@@ -94,16 +108,14 @@ def velocity(
     x = plan.heads["actions"](x_t)
     if not config.pi05:
         x = plan.heads["action_time"](jax.nn.silu(x + moment.inputs))
-        x = jnp.concatenate([seen.state, x], axis=1)
     x = x.astype(jnp.dtype(config.dtype))
-    sees_suffix = _suffix_mask(config, x.shape[1])
     for i, layer in enumerate(plan.expert):
         attention, feed_forward = _of_layer(moment.attention, i), _of_layer(moment.feed_forward, i)
         queries, own = expert.project(config.expert, layer, expert.normed(x, attention), seen.rotation)
-        sights = [expert.Sight(seen.prefix[i], seen=seen.prefix_seen), expert.Sight(own, sees_suffix)]
+        sights = [expert.Sight(seen.prefix[i], seen=seen.prefix_seen), expert.Sight(own)]
         x = x + _gated(layer.out(expert.attend(queries, sights)), attention)
         x = x + _gated(expert.feed_forward(layer, expert.normed(x, feed_forward)), feed_forward)
-    return plan.heads["velocity"](expert.normed(x[:, -config.action_horizon :], moment.final))
+    return plan.heads["velocity"](expert.normed(x, moment.final))
 
 
 def _of_layer(modulation: expert.Modulation | None, i: int) -> expert.Modulation | None:
@@ -114,11 +126,23 @@ def _gated(update: jax.Array, modulation: expert.Modulation | None) -> jax.Array
     return update if modulation is None else update * modulation.gate
 
 
-def _suffix_mask(config: pi0.Pi0Config, length: int) -> Bool[Array, "1 S S"] | None:
-    """The state of pi0 does not see the actions; all else sees all."""
-    if config.pi05:
-        return None
-    return jnp.asarray((np.arange(length)[:, None] > 0) | (np.arange(length) == 0))[None]
+def _see_state(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    prefix: tuple[expert.KeysValues, ...],
+    seen: Float[Array, "B P"],
+    position: Int[Array, "B 1"],
+    state: Float[Array, "B A"],
+) -> tuple[expert.KeysValues, ...]:
+    """The prefix's keys and values with those of the state behind them."""
+    x = plan.heads["state"](state)[:, None, :].astype(jnp.dtype(config.dtype))
+    rotation, made = expert.rotation(config.expert, position), []
+    for layer, (keys, values) in zip(plan.expert, prefix, strict=True):
+        queries, own = expert.project(config.expert, layer, expert.normed(x), rotation)
+        x = x + layer.out(expert.attend(queries, [expert.Sight((keys, values), seen=seen), expert.Sight(own)]))
+        x = x + expert.feed_forward(layer, expert.normed(x))
+        made.append((jnp.concatenate([keys, own[0]], axis=2), jnp.concatenate([values, own[1]], axis=2)))
+    return tuple(made)
 
 
 def _embed_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation):

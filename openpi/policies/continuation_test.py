@@ -199,7 +199,7 @@ def test_a_model_that_draws_tokens_refuses():
     sampler = plain_sampler.PlainSampler(config, {"none": np.zeros(1)})
     sampling = request_options.RequestOptions(num_steps=10, temperature=0.0)
     used = policy.Policy(config, sampler, input_transform=dict, output_transform=dict, sampling=sampling)
-    with pytest.raises(ValueError, match="takes a temperature, but neither num_steps, noise nor rtc"):
+    with pytest.raises(ValueError, match="takes a temperature, but neither num_steps, noise, rtc nor"):
         used.infer({"openpi": {"rtc": _GIVEN}})
     assert used.group({"openpi": {"rtc": _GIVEN}}) is None
     assert used.noise_shape is None

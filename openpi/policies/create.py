@@ -12,9 +12,16 @@ from openpi.checkpoints.pytorch import read as pytorch_read
 from openpi.client import robot_description
 from openpi.config import build_model, build_transforms, json_file, schema
 from openpi.models import model as model_lib
-from openpi.models import pi0
+from openpi.models import pi0_fast
 from openpi.normalization import norm_stats
-from openpi.policies import fused_sampler, plain_sampler, policy, request_options, sampler
+from openpi.policies import (
+    fused_sampler,
+    fused_token_sampler,
+    plain_sampler,
+    policy,
+    request_options,
+    sampler,
+)
 
 ENGINES = ("fused", "plain")
 
@@ -29,6 +36,7 @@ def create_policy(
     params_dtype: np.typing.DTypeLike | None = None,
     rng: jax.Array | None = None,
     engine: str = "fused",
+    max_kept: int = 0,
 ) -> policy.Policy:
     """Returns the policy that a checkpoint holds.
 
@@ -43,6 +51,7 @@ def create_policy(
         policies are served, in half the memory), else the stored types.
       rng: the policy's random key; `jax.random.key(0)` if None.
       engine: one of ENGINES: "fused" samples faster, "plain" by the model as it was trained; equal but for rounding.
+      max_kept: requests whose images and prompt are remembered, see `fused_sampler` (pi0, pi0.5).
 
     Raises:
       FileNotFoundError: it is not a checkpoint, or it lacks its configuration or norm stats.
@@ -56,9 +65,9 @@ def create_policy(
     stats = _load_norm_stats(step_dir, config)
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r} must be one of {', '.join(ENGINES)}")
-    fused = engine == "fused" and isinstance(model_config, pi0.Pi0Config)
-    params = _restore(step_dir, model_config, params_dtype, fused_sampler.host() if fused else jax.devices()[0])
-    model = _sampler(config, model_config, params, fused=fused)
+    device = fused_sampler.host() if engine == "fused" else jax.devices()[0]
+    params = _restore(step_dir, model_config, params_dtype, device)
+    model = _sampler(model_config, params, build_transforms.robot_of(config), engine, max_kept)
     transforms = build_transforms.build(config, layout.codec_dir(step_dir))
     return _assemble(config, model, stats, transforms, _sampling(config, num_steps, temperature), default_prompt, rng)
 
@@ -108,17 +117,30 @@ def _sampling(config, num_steps=None, temperature=None) -> request_options.Reque
     )
 
 
-def _sampler(config: schema.ConfigDict, model_config: Any, params: dict[str, Any], *, fused: bool) -> sampler.Sampler:
-    if not fused:
-        return plain_sampler.PlainSampler(model_config, params)
-    return fused_sampler.FusedSampler(model_config, params, _views(build_transforms.robot_of(config)))
+def _sampler(
+    config: model_lib.Config,
+    params: dict[str, Any],
+    robot: robot_description.RobotDescription,
+    engine: str,
+    max_kept: int,
+) -> sampler.Sampler:
+    if engine == "plain":
+        return plain_sampler.PlainSampler(config, params)
+    if isinstance(config, pi0_fast.Pi0FastConfig):  # a black image costs nothing
+        return fused_token_sampler.FusedTokenSampler(config, params, _views(robot, {"masked", "black"}))
+    return fused_sampler.FusedSampler(config, params, _views(robot, {"masked"}), max_kept)
 
 
-def _views(robot: robot_description.RobotDescription) -> list[list[str]]:
-    """The combinations of cameras that a robot is expected to send: all it has, and only those that it must send."""
-    seen = [camera for camera in robot.cameras if camera.source or camera.missing == "black"]
-    always = [camera.image for camera in seen if camera.missing != "masked"]
-    return [[camera.image for camera in seen], always] if always else [[camera.image for camera in seen]]
+def _views(robot: robot_description.RobotDescription, free: set[str]) -> list[list[str]]:
+    """The combinations of images that a robot is expected to send: all it has, and only those that it must send.
+
+    Args:
+      robot: which one.
+      free: of `Camera.missing`: what costs nothing when it is missing.
+    """
+    has = [camera.image for camera in robot.cameras if camera.source or camera.missing not in free]
+    must = [camera.image for camera in robot.cameras if camera.missing not in free]
+    return [view for view in (has, must) if view]
 
 
 def _assemble(config, model, stats, transforms, sampling, default_prompt=None, rng=None) -> policy.Policy:

@@ -3,13 +3,15 @@
 import collections
 import concurrent.futures
 import functools
+import hashlib
 import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
-from openpi.engine import flow_guidance, flow_plan, flow_sampler, flow_schedule, present
+from openpi.engine import flow_candidates, flow_guidance, flow_plan, flow_sampler, flow_schedule, present
 from openpi.models import model as model_lib
 from openpi.models import observation as observation_lib
 from openpi.models import pi0
@@ -25,15 +27,25 @@ class FusedSampler(sampler.Sampler):
     each length of a prompt, and one makes the steps of the flow.
     """
 
-    def __init__(self, config: pi0.Pi0Config, params: dict[str, Any], views: Sequence[Collection[str]] | None = None):
+    def __init__(
+        self,
+        config: pi0.Pi0Config,
+        params: dict[str, Any],
+        views: Sequence[Collection[str]] | None = None,
+        max_kept: int = 0,
+    ):
         """Prepares the weights in the host's memory, so that the device never holds them twice.
 
         Args:
           config: the model.
           params: its parameters, with the published paths; not used afterwards.
           views: combinations of cameras that get a program of their own, see `present`; None: all cameras, always.
+          max_kept: how many single requests' images and prompts are remembered, so that one that repeats them need not be seen
+            again (a state of pi0 may be another).
         """
         self._config = config
+        self._max_kept = max_kept
+        self._kept: collections.OrderedDict[bytes, flow_sampler.Prefix] = collections.OrderedDict()
         self._views = list(dict.fromkeys(tuple(view) for view in views or [config.image_keys]))
         self._device = jax.devices()[0]
         plan = jax.jit(functools.partial(flow_plan.prepare, config))(jax.device_put(params, host()))
@@ -47,8 +59,15 @@ class FusedSampler(sampler.Sampler):
 
     def sample(self, rng, inputs, sampling, count):
         """See `sampler.Sampler`."""
-        seen = _see(self._config, self._plan, present.present(inputs, self._views))
-        return _act(self._config, self._plan, self._schedule(int(sampling.num_steps)), seen, rng, sampling, count)
+        schedule = self._schedule(int(sampling.num_steps))
+        seen = self._see(inputs)
+        return _act(self._config, self._plan, schedule, seen, inputs["state"], rng, sampling, np.int32(count))
+
+    def explore(self, rng, inputs, sampling, size):
+        """See `sampler.Sampler`."""
+        schedule = self._schedule(int(sampling.num_steps))
+        seen = self._see(inputs)
+        return _explore(self._config, self._plan, schedule, seen, inputs["state"], rng, sampling, size)
 
     def compile(self, rng, inputs, sampling):
         """See `sampler.Sampler`. Several programs are compiled at a time."""
@@ -61,6 +80,23 @@ class FusedSampler(sampler.Sampler):
         run = lambda batch: jax.block_until_ready(self.sample(rng, batch, sampling, 1))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(run, batches))
+
+    def _see(self, inputs: dict[str, Any]) -> flow_sampler.Prefix:
+        visible = present.present({key: value for key, value in inputs.items() if key != "state"}, self._views)
+        if not self._max_kept or len(inputs["state"]) > 1:
+            return _see(self._config, self._plan, visible)
+        digest = hashlib.blake2b(digest_size=16)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(visible):
+            digest.update(f"{path} {leaf.dtype} {leaf.shape}".encode())
+            digest.update(np.ascontiguousarray(leaf).data)
+        key = digest.digest()
+        seen = self._kept.pop(key, None)
+        if seen is None:
+            seen = _see(self._config, self._plan, visible)
+        self._kept[key] = seen
+        while len(self._kept) > self._max_kept:
+            self._kept.popitem(last=False)
+        return seen
 
     def _schedule(self, num_steps: int) -> flow_schedule.Schedule:
         made = self._schedules.pop(num_steps, None)
@@ -81,8 +117,10 @@ def host() -> jax.Device:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _see(config: pi0.Pi0Config, plan: flow_plan.Plan, inputs: dict[str, Any]) -> flow_sampler.Surroundings:
-    return flow_sampler.surroundings(config, plan, observation_lib.Observation.from_dict(inputs))
+def _see(config: pi0.Pi0Config, plan: flow_plan.Plan, visible: dict[str, Any]) -> flow_sampler.Prefix:
+    stateless = np.zeros((len(visible["tokenized_prompt"]), 0), np.float32)
+    observation = observation_lib.Observation.from_dict({"state": stateless, **visible})
+    return flow_sampler.encode_prefix(config, plan, observation)
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -90,13 +128,34 @@ def _act(
     config: pi0.Pi0Config,
     plan: flow_plan.Plan,
     schedule: flow_schedule.Schedule,
-    seen: flow_sampler.Surroundings,
+    prefix: flow_sampler.Prefix,
+    state: jax.Array,
     rng: jax.Array,
     sampling: model_lib.FlowSampling,
     count: int,
 ) -> tuple[jax.Array, jax.Array]:
+    seen = flow_sampler.around(config, plan, prefix, state)
     rng, keys = request_keys.split(rng, len(sampling.noise), count)
     noise = request_keys.noise(keys, sampling)
     if sampling.guidance is None:
         return rng, flow_sampler.integrate(config, plan, schedule, seen, noise)
     return rng, flow_guidance.integrate(config, plan, schedule, seen, noise, sampling.guidance)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "size"))
+def _explore(
+    config: pi0.Pi0Config,
+    plan: flow_plan.Plan,
+    schedule: flow_schedule.Schedule,
+    prefix: flow_sampler.Prefix,
+    state: jax.Array,
+    rng: jax.Array,
+    sampling: model_lib.FlowSampling,
+    size: int,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    seen = flow_sampler.around(config, plan, prefix, state)
+    rng, (key,) = request_keys.split(rng, 1, 1)
+    others = jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(1, size))
+    drawn = request_keys.noise(others, model_lib.FlowSampling(0, sampling.noise, np.bool_(False)))
+    noise = jax.numpy.concatenate([request_keys.noise(key[None], sampling), drawn])
+    return rng, *flow_candidates.integrate(config, plan, schedule, seen, noise)

@@ -75,6 +75,7 @@ class Policy(batch_policy.BatchPolicy):
         self._max_decoding_steps = max_decoding_steps
         self._spec = model_input.spec_of(model_config)
         self._rtc_refused: str | None = None
+        self._max_candidates = request_options.MAX_CANDIDATES
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -91,10 +92,13 @@ class Policy(batch_policy.BatchPolicy):
 
         Args:
           obs: one observation in the robot's units, without batch axis; it is not changed. Its entry `openpi`, if any, holds
-            options for this call (`request_options`). Only `rtc` compiles, once (see `warmup`).
+            options for this call (`request_options`). Only `rtc` and `candidates` compile, once (see `warmup`).
           noise: what sampling starts from; drawn from the policy's random key if None. The key moves on either way.
 
         A chunk that was asked to go on from the running one tells how well it does in `result["openpi"]["rtc"]` (`continuation`).
+
+        One that asked for candidates has all of them in `result["openpi"]["candidates"]` [N, H, robot's action dim], and in
+        `result["openpi"]["uncertainty"]` [N] what chose among them: the less, the straighter the flow went there.
 
         `policy_timing.infer_ms` is the time from handing the model input to the device until the actions are there.
         (The published policy stops its clock before that, so that its figures are lower than what a caller waits.)
@@ -103,20 +107,23 @@ class Policy(batch_policy.BatchPolicy):
           ValueError: the observation or its options are not what the robot or the model takes.
           RuntimeError: the model's actions are not finite: its parameters are broken.
         """
-        (result,) = self._run([self._prepare(obs, noise)])
+        (result,) = self._answer([self._prepare(obs, noise)])
         if isinstance(result, Exception):
             raise result
         return result
 
     def group(self, obs: dict) -> Hashable | None:
-        """Requests for as many denoising steps run together, led ones apart; tokens only if none are drawn (temperature 0)."""
+        """Requests for as many denoising steps run together, led ones apart; tokens only if none are drawn (temperature 0).
+
+        One that asks for candidates runs alone.
+        """
         try:
             sampling = self._sampling(request_options.take(obs)[1], None)
         except ValueError:
             return None
         if model_lib.is_autoregressive(self._config):
             return None if sampling.temperature else "likeliest tokens"
-        return _alike(sampling)
+        return None if sampling.candidates else _alike(sampling)
 
     def infer_batch(self, observations: Sequence[dict]) -> list[dict | Exception]:
         """Returns for each observation what `infer` would return or raise, up to rounding, from one run of the model.
@@ -131,17 +138,19 @@ class Policy(batch_policy.BatchPolicy):
             except Exception as error:  # noqa: BLE001 (that request's answer)
                 prepared.append(error)
         requests = [each for each in prepared if isinstance(each, _Request)]
-        if len({_alike(each.sampling) for each in requests}) > 1:
+        if len({_alike(each.sampling) for each in requests}) > 1 or any(r.sampling.candidates for r in requests[1:]):
             raise ValueError("these observations sample differently; give infer_batch those of one group only")
-        results = iter(self._run(requests) if requests else [])
+        results = iter(self._answer(requests) if requests else [])
         return [next(results) if isinstance(each, _Request) else each for each in prepared]
 
-    def warmup(self, max_batch_size: int | None = 1, *, rtc: bool = False) -> int:
+    def warmup(self, max_batch_size: int | None = 1, *, rtc: bool = False, candidates: int | None = None) -> int:
         """Compiles the sampler for batches of 1, 2, 4, ..., so that no client waits. The random state stays as it is.
 
         Args:
           max_batch_size: the largest batch; None tries how far batches gain on this device, up to 8.
           rtc: also for requests that go on from a running chunk.
+          candidates: also for requests for so many of them; those for more are refused from now on, so that none of them
+            compiles. None compiles none of them, and refuses none.
 
         Returns:
           The largest batch that is worth it: `max_batch_size` if given.
@@ -157,6 +166,11 @@ class Policy(batch_policy.BatchPolicy):
             for method in real_time_chunking.METHODS:
                 self._warm(size, timed=False, rtc=method)
             size //= 2
+        if candidates is not None:
+            self._max_candidates = candidates
+            batch, sampling = self._example(1, None)
+            for size in (2**power for power in range(1, _bucket(candidates).bit_length())):
+                jax.block_until_ready(self._model.explore(self._rng, batch, sampling, size))
         return largest
 
     def refuse_rtc(self, why: str) -> None:
@@ -172,6 +186,28 @@ class Policy(batch_policy.BatchPolicy):
         lead = None if sampling.rtc is None else continuation.lead(sampling.rtc, data["actions"], self._action_shape[0])
         sample, state = model_input.check(self._spec, data), model_input.state_of(data)
         return _Request(sample=sample, state=state, sampling=sampling, lead=lead)
+
+    def _answer(self, requests: Sequence[_Request]) -> list[dict | Exception]:
+        candidates = requests[0].sampling.candidates
+        if candidates is None or candidates == 1:
+            return self._run(requests)
+        return [self._explore(requests[0], candidates)]
+
+    def _explore(self, request: _Request, candidates: int) -> dict | Exception:
+        """The least uncertain of several chunks, and all of them."""
+        start = time.perf_counter()
+        batch = model_input.batch([request.sample], 1)
+        sampling = self._batch_sampling([request.sampling], 1, None)
+        self._rng, rows, uncertainty = self._model.explore(self._rng, batch, sampling, _bucket(candidates))
+        actions, uncertain = np.asarray(rows)[:candidates], np.asarray(uncertainty)[:candidates]
+        timing = {"infer_ms": (time.perf_counter() - start) * 1000}
+        results = [self._result(request, row, timing) for row in actions]
+        failed = [result for result in results if isinstance(result, Exception)]
+        if failed:
+            return failed[0]
+        chunks = [result for result in results if not isinstance(result, Exception)]
+        told = {"candidates": np.stack([chunk["actions"] for chunk in chunks]), "uncertainty": uncertain}
+        return {**chunks[int(np.argmin(uncertain))], "openpi": told}
 
     def _run(self, requests: Sequence[_Request]) -> list[dict | Exception]:
         """Runs the model once, for requests that sample alike."""
@@ -205,10 +241,17 @@ class Policy(batch_policy.BatchPolicy):
         """How to sample one call: its options, or the policy's own."""
         noise = options.noise if noise is None else noise
         if model_lib.is_autoregressive(self._config):
-            if options.num_steps is not None or noise is not None or options.rtc is not None:
-                raise ValueError("pi0_fast draws tokens: it takes a temperature, but neither num_steps, noise nor rtc")
+            if not (options.num_steps is noise is options.rtc is options.candidates is None):
+                raise ValueError(
+                    "pi0_fast draws tokens: it takes a temperature, but neither num_steps, noise, rtc nor candidates"
+                )
         elif options.temperature is not None:
             raise ValueError(f"{self._config.model_type} draws no tokens: it takes num_steps and noise, no temperature")
+        if options.candidates is not None and options.candidates > self._max_candidates:
+            raise ValueError(
+                f"candidates={options.candidates} are more than the {self._max_candidates} that this policy was made ready for "
+                "(--max_candidates of a server)"
+            )
         if options.rtc is not None:
             if self._rtc_refused:
                 raise ValueError(self._rtc_refused)
@@ -217,6 +260,7 @@ class Policy(batch_policy.BatchPolicy):
             num_steps=self._defaults.num_steps if options.num_steps is None else options.num_steps,
             temperature=self._defaults.temperature if options.temperature is None else options.temperature,
             noise=None if noise is None else model_input.check_noise(noise, self._action_shape),
+            candidates=options.candidates,
             rtc=options.rtc,
         )
 
@@ -242,11 +286,7 @@ class Policy(batch_policy.BatchPolicy):
 
     def _warm(self, size: int, *, timed: bool, rtc: str | None = None) -> float:
         """Compiles for batches of `size`, led by a method or free, and returns the seconds that one takes; 0 unless `timed`."""
-        batch = model_input.batch([model_input.zeros(self._spec)], size)
-        batch["image_mask"] = jax.tree.map(np.ones_like, batch["image_mask"])
-        guidance = continuation.guidance([continuation.nowhere(*self._action_shape, rtc)], size) if rtc else None
-        sampling = self._batch_sampling([self._defaults], size, guidance)
-        batch["tokenized_prompt_mask"] = np.ones_like(batch["tokenized_prompt_mask"])
+        batch, sampling = self._example(size, rtc)
         self._model.compile(self._rng, batch, sampling)
         call = functools.partial(self._model.sample, self._rng, batch, sampling, 1)
         seconds = []
@@ -256,10 +296,21 @@ class Policy(batch_policy.BatchPolicy):
             seconds.append(time.perf_counter() - start)
         return min(seconds, default=0.0)
 
+    def _example(
+        self, size: int, rtc: str | None
+    ) -> tuple[dict[str, Any], model_lib.FlowSampling | model_lib.TokenSampling]:
+        """A batch with all cameras and the longest prompts, and how to sample it."""
+        batch = model_input.batch([model_input.zeros(self._spec)], size)
+        for key in ("image_mask", "tokenized_prompt_mask"):
+            batch[key] = jax.tree.map(np.ones_like, batch[key])
+        guidance = continuation.guidance([continuation.nowhere(*self._action_shape, rtc)], size) if rtc else None
+        return batch, self._batch_sampling([self._defaults], size, guidance)
+
 
 def _alike(sampling: request_options.RequestOptions) -> tuple[Hashable, ...]:
     """What requests of one batch share."""
-    return sampling.num_steps, sampling.temperature, None if sampling.rtc is None else sampling.rtc.method
+    method = None if sampling.rtc is None else sampling.rtc.method
+    return sampling.num_steps, sampling.temperature, method, sampling.candidates
 
 
 def _bucket(count: int) -> int:

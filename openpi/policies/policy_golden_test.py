@@ -95,12 +95,13 @@ def test_the_model_gets_what_the_reference_gave_it(name, codec):
     golden_cases.assert_equal(transform({**golden["obs"], **asked}), golden["model_input"])
 
 
+@pytest.mark.parametrize("engine", create.ENGINES)
 @pytest.mark.parametrize("name", _CASES)
-def test_observations_become_the_published_actions(name, codec):
+def test_observations_become_the_published_actions(name, engine, codec):
     config, asked, default_prompt = _CASES[name]
     golden = _golden(name)
     policy = create.create_policy(
-        config, TESTDATA / name / "checkpoint", default_prompt=default_prompt, params_dtype="bfloat16"
+        config, TESTDATA / name / "checkpoint", default_prompt=default_prompt, params_dtype="bfloat16", engine=engine
     )
     result = policy.infer({**golden["obs"], **asked}, noise=golden.get("noise"))
     np.testing.assert_allclose(result["actions"], golden["out"]["actions"], rtol=1e-3, atol=1e-3)

@@ -220,3 +220,58 @@ def test_a_model_that_lost_its_numbers_commands_no_robot(make):
     broken = jax.tree.map(lambda leaf: leaf * np.nan, _PARAMS)
     with pytest.raises(RuntimeError, match="not finite"):
         make(broken).infer(tiny_checkpoint.observation())
+
+
+def test_candidates_are_chunks_from_as_many_noises_and_the_surest_is_answered():
+    used, alone = _policy(fused_sampler.FusedSampler), _policy(fused_sampler.FusedSampler)
+    observation = tiny_checkpoint.observation()
+    result = used.infer({**observation, "openpi": {"candidates": 3, "num_steps": 4}})
+    candidates, uncertainty = result["openpi"]["candidates"], result["openpi"]["uncertainty"]
+    assert candidates.shape == (3, tiny_checkpoint.ACTION_HORIZON, 14)
+    assert len({each.tobytes() for each in candidates}) == len(set(uncertainty)) == 3
+    np.testing.assert_array_equal(result["actions"], candidates[np.argmin(uncertainty)])
+    first = alone.infer({**observation, "openpi": {"num_steps": 4}})["actions"]
+    np.testing.assert_allclose(candidates[0], first, atol=1e-5)
+    # One key a request, whatever it asks for.
+    np.testing.assert_allclose(used.infer(observation)["actions"], alone.infer(observation)["actions"], atol=1e-5)
+
+    assert used.group({**observation, "openpi": {"candidates": 2}}) is None
+    used.warmup(candidates=4)
+    with compilations() as compiled:
+        for count in (1, 2, 3, 4):
+            used.infer({**observation, "openpi": {"candidates": count}})
+    assert not compiled
+    for wrong, text in (
+        ({"candidates": 5}, "candidates=5 are more than the 4 that this policy was made ready for"),
+        ({"candidates": 17}, "candidates=17 is not between 1 and 16"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            used.infer({**observation, "openpi": wrong})
+    with pytest.raises(ValueError, match="--engine=fused"):
+        _policy(plain_sampler.PlainSampler).infer({**observation, "openpi": {"candidates": 2}})
+
+
+def test_images_that_were_seen_are_not_looked_at_again(monkeypatch):
+    looked = []
+    see = fused_sampler._see
+    monkeypatch.setattr(fused_sampler, "_see", lambda *args: looked.append(args) or see(*args))
+    keeps = _policy(functools.partial(fused_sampler.FusedSampler, max_kept=2))
+    looks = _policy(fused_sampler.FusedSampler)
+    first, second, third = (tiny_checkpoint.observation(seed) for seed in range(3))
+    moved = {**first, "state": second["state"]}
+    told, seen = {**first, "prompt": "something else"}, 0
+    for observation, times in (
+        (first, 1),
+        (first, 1),
+        (moved, 1),  # the state is none of what was seen
+        (told, 2),
+        (first, 2),
+        (third, 3),  # drops told
+        (first, 3),
+        (told, 4),
+    ):
+        expected = looks.infer(observation)["actions"]
+        before = len(looked)
+        np.testing.assert_array_equal(keeps.infer(observation)["actions"], expected)
+        seen += len(looked) - before
+        assert seen == times

@@ -14,6 +14,7 @@ from openpi.policies import continuation
 
 KEY = "openpi"
 MAX_NUM_STEPS = 100  # a client must not hold the model for ever
+MAX_CANDIDATES = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class RequestOptions:
       num_steps: denoising steps of pi0 and pi0.5, 1 to 100.
       temperature: of the tokens that pi0-FAST draws; 0 takes the likeliest.
       noise: float [H, A] or [1, H, A], where pi0 and pi0.5 start from.
+      candidates: chunks of pi0 and pi0.5 from as many noises, 1 to 16, of which the least uncertain is answered, with all of them
+        beside it.
       rtc: what pi0 and pi0.5 go on from, see `continuation`; a client sends a dict.
       deadline_ms: for a server, which never begins with a request that has waited longer; counted from its arrival there.
     """
@@ -31,6 +34,7 @@ class RequestOptions:
     num_steps: int | None = None
     temperature: float | None = None
     noise: np.ndarray | None = None
+    candidates: int | None = None
     rtc: continuation.Continuation | None = None
     deadline_ms: float | None = None
 
@@ -38,6 +42,10 @@ class RequestOptions:
         """Raises ValueError for a value that cannot be used."""
         if self.num_steps is not None and not 1 <= _integer("num_steps", self.num_steps) <= MAX_NUM_STEPS:
             raise ValueError(f"num_steps={self.num_steps} is not between 1 and {MAX_NUM_STEPS} denoising steps")
+        if self.candidates is not None and not 1 <= _integer("candidates", self.candidates) <= MAX_CANDIDATES:
+            raise ValueError(f"candidates={self.candidates} is not between 1 and {MAX_CANDIDATES} chunks")
+        if self.candidates is not None and self.rtc is not None:
+            raise ValueError("candidates and rtc do not go together; leave one of them out")
         if self.temperature is not None and not 0 <= _number("temperature", self.temperature) < math.inf:
             raise ValueError(f"temperature={self.temperature} must be a finite number, 0 or more")
         if self.deadline_ms is not None and not 0 < _number("deadline_ms", self.deadline_ms) < math.inf:

@@ -48,3 +48,22 @@ class Sampler(abc.ABC):
           inputs: a batch with all cameras and the longest prompts.
           sampling: as for `sample`.
         """
+
+    def explore(
+        self, rng: Array, inputs: dict[str, Any], sampling: model_lib.FlowSampling | model_lib.TokenSampling, size: int
+    ) -> tuple[Array, Float[Array, "N H A"], Float[Array, " N"]]:
+        """Samples several chunks for one request, from one look at its images.
+
+        Args:
+          rng: split once.
+          inputs: of one row.
+          sampling: of one row; its noise, or what its key draws, is the first chunk's.
+          size: chunks, `N`.
+
+        Returns:
+          The key to use next, the chunks, and how uncertain the flow was of each (see `flow_candidates`).
+
+        Raises:
+          ValueError: this sampler cannot.
+        """
+        raise ValueError("candidates are chunks of pi0 and pi0.5, from --engine=fused")

@@ -66,6 +66,20 @@ _TEMPERATURE = flags.DEFINE_float(
 _ENGINE = flags.DEFINE_enum(
     "engine", "fused", create.ENGINES, "How the model samples: fused is faster, plain is the reference; both agree."
 )
+_KEPT_IMAGES = flags.DEFINE_integer(
+    "kept_images",
+    0,
+    "Requests whose images and prompt are remembered: one that repeats them is answered without looking again. Costs tens of "
+    "megabytes of device memory each.",
+    lower_bound=0,
+)
+_MAX_CANDIDATES = flags.DEFINE_integer(
+    "max_candidates",
+    1,
+    "Chunks that a request may ask for to choose from (pi0, pi0.5; not with --engine=plain).",
+    lower_bound=1,
+    upper_bound=request_options.MAX_CANDIDATES,
+)
 _MAX_BATCH_SIZE = flags.DEFINE_integer(
     "max_batch_size",
     None,
@@ -191,9 +205,12 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
         num_steps=_NUM_STEPS.value,
         temperature=_TEMPERATURE.value,
         engine=_ENGINE.value,
+        max_kept=_KEPT_IMAGES.value,
     )
     logger.info("compiling the model")
-    max_batch_size = policy.warmup(_MAX_BATCH_SIZE.value, rtc=_REAL_TIME_CHUNKING.value)
+    max_batch_size = policy.warmup(
+        _MAX_BATCH_SIZE.value, rtc=_REAL_TIME_CHUNKING.value, candidates=_MAX_CANDIDATES.value
+    )
     if not _REAL_TIME_CHUNKING.value:
         policy.refuse_rtc("rtc: this server was started without --real_time_chunking; leave rtc out, or start it so")
     logger.info("batches of up to %d", max_batch_size)

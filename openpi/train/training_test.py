@@ -79,7 +79,7 @@ def test_pi0_fast_trains_a_codec_and_itself_and_its_checkpoint_is_served_alone(c
     drawn = [policy.infer({**tiny_checkpoint.observation(), "openpi": {"temperature": 9.0}}) for _ in range(2)]
     assert all(np.isfinite(each["actions"]).all() for each in drawn)
     with pytest.raises(
-        ValueError, match="pi0_fast draws tokens: it takes a temperature, but neither num_steps nor noise"
+        ValueError, match="pi0_fast draws tokens: it takes a temperature, but neither num_steps, noise, rtc nor"
     ):
         policy.infer({**tiny_checkpoint.observation(), "openpi": {"num_steps": 3}})
 
