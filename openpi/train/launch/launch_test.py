@@ -88,6 +88,9 @@ def test_the_slurm_script(tmp_path, restarts, ends_with, resumes, requeued):
     for tool, code in (("srun", ends_with), ("scontrol", 0)):
         (tmp_path / tool).write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {tmp_path}/{tool}.asked\nexit {code}\n')
         (tmp_path / tool).chmod(0o755)
+    train = tmp_path / "bazel-bin" / "openpi" / "train" / "train"
+    train.parent.mkdir(parents=True)
+    train.touch(mode=0o755)
     done = subprocess.run(
         ["bash", str(_HERE / "slurm.sh"), "--config=experiments/aloha.py", "--config.exp_name=two words"],
         env={
@@ -109,3 +112,15 @@ def test_the_slurm_script(tmp_path, restarts, ends_with, resumes, requeued):
     assert (tmp_path / "scontrol.asked").exists() == requeued
     if requeued:
         assert (tmp_path / "scontrol.asked").read_text().split() == ["requeue", "7"]
+
+
+def test_the_slurm_script_says_what_is_not_built(tmp_path):
+    done = subprocess.run(
+        ["bash", str(_HERE / "slurm.sh"), "--config=experiments/aloha.py"],
+        env={"PATH": os.environ["PATH"], "SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "bazel-bin/openpi/train/train; build it and make the link" in done.stderr
