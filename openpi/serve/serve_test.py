@@ -226,6 +226,22 @@ def test_both_engines_answer_alike(checkpoint):
     np.testing.assert_allclose(*answers, rtol=0, atol=1e-5 * np.abs(answers[1]).max())
 
 
+def test_a_request_may_choose_among_chunks_of_images_seen_once(checkpoint):
+    flags = ("--port=0", "--max_batch_size=1", "--max_candidates=2", "--kept_images=1")
+    asked = {**tiny_checkpoint.observation(), "openpi": {"candidates": 2}}
+    with _Server("--checkpoint", str(checkpoint), *flags) as server:
+        with server.client() as policy:
+            told = [policy.infer(asked) for _ in range(2)]
+            for result in told:
+                assert result["openpi"]["candidates"].shape == (2, tiny_checkpoint.ACTION_HORIZON, 14)
+                chosen = result["openpi"]["candidates"][np.argmin(result["openpi"]["uncertainty"])]
+                np.testing.assert_array_equal(result["actions"], chosen)
+            assert np.abs(told[0]["actions"] - told[1]["actions"]).max() > 0  # another key
+        with server.client() as policy, pytest.raises(RuntimeError, match="--max_candidates"):
+            policy.infer({**asked, "openpi": {"candidates": 3}})
+        assert server.end(signal.SIGTERM) == 0
+
+
 def test_keys_probes_batches_a_newer_step_and_a_restart(checkpoint, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(checkpoint, run / checkpoint.name)
