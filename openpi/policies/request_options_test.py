@@ -24,7 +24,10 @@ def test_options_are_taken_out_and_the_clients_dict_stays():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"steps": 10}, "has no option 'steps'; there are: num_steps, temperature, noise, candidates, rtc, deadline_ms"),
+        (
+            {"steps": 10},
+            "has no option 'steps'; there are: num_steps, temperature, noise, candidates, rtc, deadline_ms",
+        ),
         ([10], "must be a dict of num_steps, temperature, noise, candidates, rtc, deadline_ms; got list"),
         ({"num_steps": 0}, "num_steps=0 is not between 1 and 100"),
         ({"num_steps": 101}, "num_steps=101 is not between 1 and 100"),
