@@ -10,7 +10,7 @@ from websockets.asyncio import server
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from openpi.server import api_keys, http_page, metrics, status, status_page
+from openpi.server import api_keys, http_page, metrics, origin, status, status_page
 
 _RETRY_SECONDS = 5
 _LOGIN = ("WWW-Authenticate", 'Basic realm="openpi: the password is an API key, the name does not matter"')
@@ -35,12 +35,13 @@ class FrontDoor:
         self.status = status.Status(recorder)
         self.ready = False
 
-    def page(self, path: str, authorization: str | None) -> http_page.Page | None:
+    def page(self, path: str, authorization: str | None, host: str | None) -> http_page.Page | None:
         """Returns the page at `path`, or None if there is none. Any thread may ask.
 
         `/livez`: the process answers. `/readyz`: observations are answered, too; 503 before the model is compiled and once
         the server stops. `/healthz`: as published, the text `OK`. `/metrics`: for Prometheus; needs a key if clients do. `/`
-        and what belongs to it: for browsers, which may log in with a key. These take milliseconds.
+        and what belongs to it: for browsers, which may log in with a key; without keys only under a name of this machine (`host`).
+        These take milliseconds.
         """
         path = path.partition("?")[0]
         if path == "/livez":
@@ -56,6 +57,10 @@ class FrontDoor:
         if status_page.is_ours(path):
             if self._keys and not self._keys.admit_login(authorization):
                 return _unauthorized(_LOGIN)
+            if not self._keys and not origin.is_own(host):
+                return _forbidden(
+                    "this server shows its page under its address; give it keys to show it under other names"
+                )
             return status_page.answer(path, self.status)
         return None
 
@@ -66,15 +71,17 @@ class FrontDoor:
 
         Source of `/healthz`: the published server's: status 200, body `OK\\n`, text/plain, connection closed.
         """
-        values = request.headers.get_all("Authorization")
-        authorization = values[0] if len(values) == 1 else None
+        authorization = _single(request, "Authorization")
         path = request.path.partition("?")[0]
         if status_page.is_ours(path):
             # Clients open their websocket at `/`, too.
             if "Upgrade" not in request.headers:
-                return self._answer_aside(connection, request.path, authorization)
-        elif found := self.page(path, authorization):
+                return self._answer_aside(connection, request.path, authorization, _single(request, "Host"))
+        elif found := self.page(path, authorization, None):
             return _respond(connection, found)
+        if refusal := self._unless_a_page_asks(request):
+            self._recorder.count_refused_connection("foreign_page")
+            return _respond(connection, refusal)
         if refusal := self._unless_refused(authorization):
             self._recorder.count_refused_connection("unauthorized")
             return _respond(connection, refusal)
@@ -89,11 +96,19 @@ class FrontDoor:
         return None
 
     async def _answer_aside(
-        self, connection: server.ServerConnection, path: str, authorization: str | None
+        self, connection: server.ServerConnection, path: str, authorization: str | None, host: str | None
     ) -> Response | None:
         """Answers on a thread of its own, one page after the other, so that sessions go on meanwhile."""
-        found = await asyncio.get_running_loop().run_in_executor(self._aside, self.page, path, authorization)
+        found = await asyncio.get_running_loop().run_in_executor(self._aside, self.page, path, authorization, host)
         return found and _respond(connection, found)
+
+    def _unless_a_page_asks(self, request: Request) -> http_page.Page | None:
+        """What a web page is told that is none of this server's and opens a websocket."""
+        pages = request.headers.get_all("Origin")
+        host = _single(request, "Host")
+        if not pages or (not origin.is_foreign(pages[0], host) and (self._keys or origin.is_own(host))):
+            return None
+        return _forbidden("pages of other servers may not open a websocket here")
 
     def _unless_refused(self, authorization: str | None) -> http_page.Page | None:
         """What somebody without a key is told; None for who has one."""
@@ -108,6 +123,16 @@ def _unauthorized(challenge: tuple[str, str]) -> http_page.Page:
         b"this server wants an API key: send the header `Authorization: Api-Key KEY` with one of its keys\n",
         headers=(challenge,),
     )
+
+
+def _forbidden(text: str) -> http_page.Page:
+    return http_page.Page(http.HTTPStatus.FORBIDDEN, f"{text}\n".encode())
+
+
+def _single(request: Request, name: str) -> str | None:
+    """The header, if there is exactly one of the name."""
+    values = request.headers.get_all(name)
+    return values[0] if len(values) == 1 else None
 
 
 def _respond(connection: server.ServerConnection, found: http_page.Page) -> Response:

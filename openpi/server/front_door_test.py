@@ -115,3 +115,41 @@ def test_the_health_port_answers_before_the_model_is_ready():
         health.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, None),
+        ({"Origin": "http://127.0.0.1:{port}"}, None),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://evil.example:{port}", "Host": "evil.example:{port}"}, 403),  # a name that points here
+    ],
+)
+def test_pages_of_others_open_no_websocket(headers, status):
+    with served.serve(_Echo()) as running, socket.create_connection(("127.0.0.1", running.port), 5) as raw:
+        sent = {"Host": "127.0.0.1:{port}", **headers, "Upgrade": "websocket", "Connection": "Upgrade"}
+        sent |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        lines = [f"{name}: {value.format(port=running.port)}" for name, value in sent.items()]
+        raw.sendall(("\r\n".join(["GET / HTTP/1.1", *lines]) + "\r\n\r\n").encode())
+        assert raw.recv(100).split()[1] == str(status or 101).encode()
+        assert running.metric('openpi_refused_connections_total{reason="foreign_page"}') == bool(status)
+
+
+def test_without_keys_the_page_is_shown_under_own_names_only():
+    def status(port, host):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    with served.serve(_Echo()) as running:
+        assert status(running.port, f"localhost:{running.port}") == 200
+        assert status(running.port, "evil.example") == 403
+        assert _get(running.port, "/healthz")[0] == 200
+    with served.serve(_Echo(), keys=api_keys.ApiKeys([_KEY])) as running:
+        assert status(running.port, "robot.lab") == 401

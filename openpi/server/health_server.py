@@ -20,7 +20,9 @@ class HealthServer:
             timeout = _SECONDS
 
             def do_GET(self) -> None:
-                found = door.page(self.path, self.headers.get("Authorization")) or http_page.Page(
+                found = door.page(
+                    self.path, self.headers.get("Authorization"), self.headers.get("Host")
+                ) or http_page.Page(
                     http.HTTPStatus.NOT_FOUND, b"there are /livez, /readyz, /healthz, /metrics and the status page /\n"
                 )
                 self.send_response(found.status)

@@ -53,11 +53,16 @@ class Watch:
         self._heard = dict.fromkeys(range(count), ("", clock()))
         self._speaks = threading.Lock()  # taken for good by who says why this process ends
         self._stopped = threading.Event()
+        self._alone_in_failing = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def listen(self, listener: Callable[[dict[str, str]], None]) -> None:
         """Has `listener` called with the store's content at every look."""
         self._listeners.append(listener)
+
+    def ignore_failures(self) -> None:
+        """This process fails by itself: it is not to end because another one did."""
+        self._alone_in_failing = True
 
     def start(self) -> None:
         self._thread.start()
@@ -73,7 +78,7 @@ class Watch:
         self._beats += 1
         self._store.set(f"alive/{self._index}", str(self._beats))
         entries = self._store.read()
-        if "failed" in entries:
+        if "failed" in entries and not self._alone_in_failing:
             who, _, text = entries["failed"].partition(" ")
             self._end_with(f"process {who} of {self._count} failed, and this one, {self._index}, ends too: {text}")
         now = self._clock()

@@ -113,3 +113,13 @@ def test_listeners_see_the_store(group):
     store.set("stop/signal", "15")
     watches[2].look()
     assert seen == [{"stop/signal": "15", "alive/2": "1"}]
+
+
+def test_one_that_fails_by_itself_says_so_itself(group):
+    store, watches, said, _ = group
+    store.set("failed", "2 the cube is gone")
+    watches[0].ignore_failures()
+    watches[0].look()
+    assert said[0] == []
+    watches[1].look()
+    assert said[1] == ["process 2 of 3 failed, and this one, 1, ends too: the cube is gone"]
