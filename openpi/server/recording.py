@@ -1,11 +1,11 @@
 """Keeps what clients ask and what they are answered in files of bounded size, beside the serving and never in its way."""
 
 import collections
+import datetime
 import fcntl
 import io
 import logging
 import pathlib
-import secrets
 import threading
 import time
 from typing import Any
@@ -53,7 +53,8 @@ class Recording:
         self._recorder = recorder
         self._config_name = config_name
         self._max_waiting_bytes = max_waiting_bytes
-        self._name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+        # Names sort as the servers that write here one after the other, those of one second too.
+        self._name = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S-%f}"
         self._sizes = {path: path.stat().st_size for path in sorted(self._folder.glob(f"*{record_file.SUFFIX}"))}
         self._count = 0
         self._file: io.FileIO | None = None
