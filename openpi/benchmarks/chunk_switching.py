@@ -16,7 +16,7 @@ from absl import flags
 from openpi.benchmarks import fork, late_comparison, record
 from openpi.cli import program
 from openpi.policies import create, policy
-from openpi.sims.aloha_reach import environment
+from openpi.sims.aloha import environment
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint of the reach task (step or run folder).")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of each way, delay and task.", lower_bound=1)

@@ -3,7 +3,7 @@ import pytest
 
 from openpi.benchmarks import fork, late_answers, late_comparison
 from openpi.policies import create, tiny_checkpoint
-from openpi.sims.aloha_reach import environment
+from openpi.sims.aloha import environment
 
 _WAYS = list(late_answers.WAYS)
 

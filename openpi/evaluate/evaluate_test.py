@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from openpi.policies import tiny_checkpoint
-from openpi.sims.aloha_reach import record
+from openpi.sims.aloha import record
 from openpi.testing import program
 
 _SECONDS = 200

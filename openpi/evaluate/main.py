@@ -26,7 +26,7 @@ from openpi.client import action_chunk_broker, base_policy, websocket_client_pol
 from openpi.config import app, load, schema
 from openpi.evaluate import baselines, film, report, rollout
 from openpi.policies import create
-from openpi.sims.aloha_reach import environment
+from openpi.sims.aloha import environment
 from openpi.trainer import lerobot_source
 
 _HOST = flags.DEFINE_string("host", None, "Address of the policy server to drive.")

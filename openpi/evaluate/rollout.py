@@ -8,7 +8,7 @@ import tqdm
 
 from openpi.client import base_policy
 from openpi.runtime import policy_agent, runtime, subscriber
-from openpi.sims.aloha_reach import environment as environment_lib
+from openpi.sims.aloha import environment as environment_lib
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@ import numpy as np
 from openpi.client import base_policy
 from openpi.evaluate import rollout
 from openpi.runtime import subscriber
-from openpi.sims.aloha_reach import environment as environment_lib
-from openpi.sims.aloha_reach import expert
+from openpi.sims.aloha import environment as environment_lib
+from openpi.sims.aloha import expert
 
 
 class _Expert(base_policy.BasePolicy):

@@ -86,7 +86,7 @@ def _provide(data: schema.ConfigDict) -> pathlib.Path:
 
 
 def _record_aloha_reach(root: pathlib.Path, data: schema.ConfigDict) -> None:
-    from openpi.sims.aloha_reach import record  # only here: who trains on a real robot's data needs no simulator
+    from openpi.sims.aloha import record  # only here: who trains on a real robot's data needs no simulator
 
     record.generate(root, num_episodes=data.generator_episodes, seed=data.generator_seed)
 

@@ -2,8 +2,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from openpi.sims.aloha_reach import environment, kinematics
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import environment, kinematics
+from openpi.sims.aloha import scene as scene_lib
 
 
 @pytest.mark.parametrize("x", [0.0, 0.1, 0.2])

@@ -10,9 +10,9 @@ import numpy as np
 import tqdm
 
 from openpi.data.lerobot import writer
-from openpi.sims.aloha_reach import environment as environment_lib
-from openpi.sims.aloha_reach import expert
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import environment as environment_lib
+from openpi.sims.aloha import expert
+from openpi.sims.aloha import scene as scene_lib
 
 RECORDED_STEPS = 14  # the expert arrives after about 10: the last frames show it holding still
 IMAGE_SIZE = 224  # pixels, square

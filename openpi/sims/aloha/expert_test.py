@@ -1,7 +1,7 @@
 import numpy as np
 
-from openpi.sims.aloha_reach import environment as environment_lib
-from openpi.sims.aloha_reach import expert, kinematics
+from openpi.sims.aloha import environment as environment_lib
+from openpi.sims.aloha import expert, kinematics
 
 
 def test_the_expert_succeeds_from_random_starts():

@@ -6,8 +6,8 @@ policy that replans at any moment finds demonstrations of just that moment, and 
 
 import numpy as np
 
-from openpi.sims.aloha_reach import kinematics
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import kinematics
+from openpi.sims.aloha import scene as scene_lib
 
 HOVER_METRES = 0.06  # fingertip above the cube's centre: 4 cm above its top
 _GAIN = 0.5  # share of the way that is left, a policy step: the approach slows down

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import scene as scene_lib
 
 _JOINTS = np.array([0.1, -0.9, 1.1, 0.05, -0.3, 0.2, 0.1, -0.1, -1.0, 1.2, 0.0, -0.2, 0.0, 0.6])
 

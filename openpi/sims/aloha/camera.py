@@ -9,7 +9,7 @@ import sys
 import mujoco
 import numpy as np
 
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import scene as scene_lib
 
 _OFF = (
     mujoco.mjtRndFlag.mjRND_SHADOW,

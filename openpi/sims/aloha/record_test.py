@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from openpi.data.lerobot import reader
-from openpi.sims.aloha_reach import environment, record
+from openpi.sims.aloha import environment, record
 
 
 def test_the_recorded_dataset_reads_back_and_does_not_depend_on_threads(tmp_path):

@@ -7,9 +7,9 @@ last half second, for the cube where it then lies (a pushed cube moves the point
 import numpy as np
 
 from openpi.runtime import environment as environment_lib
-from openpi.sims.aloha_reach import camera as camera_lib
-from openpi.sims.aloha_reach import expert, kinematics
-from openpi.sims.aloha_reach import scene as scene_lib
+from openpi.sims.aloha import camera as camera_lib
+from openpi.sims.aloha import expert, kinematics
+from openpi.sims.aloha import scene as scene_lib
 
 PROMPT = "reach the cube"
 POLICY_HZ = 10

@@ -3,8 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from openpi.sims.aloha_reach import camera, expert, kinematics
-from openpi.sims.aloha_reach import environment as environment_lib
+from openpi.sims.aloha import camera, expert, kinematics
+from openpi.sims.aloha import environment as environment_lib
 
 
 def _drive(environment, episode):
