@@ -3,7 +3,17 @@
 import numpy as np
 
 from openpi.client import action_chunk_broker, base_policy, websocket_client_policy
-from openpi.runtime import environment, policy_agent, real_time_chunk_policy, runtime
+from openpi.runtime import (
+    emergency_stop,
+    environment,
+    pace,
+    policy_agent,
+    real_time_chunk_policy,
+    runtime,
+    safe_environment,
+    safety_limits,
+    stop_keys,
+)
 from openpi.testing import readme
 
 
@@ -23,6 +33,24 @@ class _Line(environment.Environment):
         self.position = max(self.position, float(action["actions"][0]))
 
 
+class _Noted(_Line):
+    """Knows where it was sent."""
+
+    def __init__(self):
+        self.told = []
+
+    def apply_action(self, action):
+        super().apply_action(action)
+        self.told.append(float(action["actions"][0]))
+
+
+class _Far(base_policy.BasePolicy):
+    """Wants to be far away, at once."""
+
+    def infer(self, obs):
+        return {"actions": np.array([100.0])}
+
+
 class _Ahead(base_policy.BasePolicy):
     """Plans a step ahead at a time; notes what it is asked to go on from."""
 
@@ -38,7 +66,18 @@ class _Ahead(base_policy.BasePolicy):
 
 
 def test_the_examples_run(monkeypatch):
-    modules = [action_chunk_broker, websocket_client_policy, policy_agent, real_time_chunk_policy, runtime]
+    modules = [
+        np,
+        action_chunk_broker,
+        emergency_stop,
+        policy_agent,
+        real_time_chunk_policy,
+        runtime,
+        safe_environment,
+        safety_limits,
+        stop_keys,
+        websocket_client_policy,
+    ]
     made = readme.run("openpi/runtime/README.md", modules)
     policy = _Ahead()
     made["act_without_seams"](_Line(), policy)
@@ -49,3 +88,10 @@ def test_the_examples_run(monkeypatch):
     monkeypatch.setattr(websocket_client_policy, "WebsocketClientPolicy", lambda host, port: served)
     made["act"](_Line())
     assert served.asked == [None, None]
+
+    np.testing.assert_allclose(made["command"], [0.01])
+    monkeypatch.setattr(pace.Pace, "wait", lambda self: None)
+    robot = _Noted()
+    made["act_safely"](robot, _Far())
+    np.testing.assert_allclose(robot.told[:3], [0.01, 0.02, 0.03])
+    assert max(robot.told) == 1.5
