@@ -26,12 +26,17 @@ _FORBIDDEN = {
     "openpi/sims": ("openpi.trainer", "openpi.server"),
 } | {f"openpi/policies/{name}.py": _NO_JAX for name in ("conversions", "robot")}
 
+_ROBOTS = ("absl", "numpy", "openpi.cli", "openpi.client", "openpi.runtime", "openpi.robots.driving")
+
 # Folder -> the only packages beyond the standard library that its library files may import.
 _ALLOWED = {
     "openpi/cli": ("absl", "openpi.cli"),
     "openpi/client": ("openpi.client", "msgpack", "numpy", "PIL", "websockets"),
     "openpi/runtime": ("openpi.client", "openpi.runtime", "numpy"),
     "experiments": ("openpi.config", "ml_collections"),
+} | {
+    f"openpi/robots/{robot}": (*_ROBOTS, f"openpi.robots.{robot}", *more)
+    for robot, more in {"driving": (), "aloha": (), "droid": ("av", "PIL"), "template": (), "ur5": ()}.items()
 }
 
 

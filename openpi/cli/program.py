@@ -1,5 +1,7 @@
 """How every program of openpi starts and ends: the user's directory, flags, and errors of one line."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import sys

@@ -5,7 +5,12 @@ import pathlib
 
 import pytest
 
-_PACKAGES = ("client", "runtime")
+_PACKAGES = (
+    "cli",
+    "client",
+    "runtime",
+    *(f"robots/{name}" for name in ("driving", "aloha", "droid", "template", "ur5")),
+)
 _FILES = sorted(
     path
     for package in _PACKAGES
@@ -74,7 +79,9 @@ def _find_later(source):
 
 
 def test_the_files_are_here():
-    assert {"msgpack_numpy.py", "websocket_client_policy.py", "runtime.py"} <= {path.name for path in _FILES}
+    assert {"msgpack_numpy.py", "websocket_client_policy.py", "runtime.py", "drive.py"} <= {
+        path.name for path in _FILES
+    }
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
