@@ -32,7 +32,7 @@ _ROBOTS = ("absl", "numpy", "openpi.cli", "openpi.client", "openpi.runtime", "op
 _ALLOWED = {
     "openpi/cli": ("absl", "openpi.cli"),
     "openpi/client": ("openpi.client", "msgpack", "numpy", "PIL", "websockets"),
-    "openpi/runtime": ("openpi.client", "openpi.runtime", "numpy"),
+    "openpi/runtime": ("openpi.client", "openpi.runtime", "numpy", "gymnasium"),  # gymnasium only when it is asked for
     "experiments": ("openpi.config", "ml_collections"),
 } | {
     f"openpi/robots/{robot}": (*_ROBOTS, f"openpi.robots.{robot}", *more)

@@ -6,6 +6,7 @@ from openpi.client import action_chunk_broker, base_policy, websocket_client_pol
 from openpi.runtime import (
     emergency_stop,
     environment,
+    gym_environment,
     pace,
     policy_agent,
     real_time_chunk_policy,
@@ -65,11 +66,12 @@ class _Ahead(base_policy.BasePolicy):
         pass
 
 
-def test_the_examples_run(monkeypatch):
+def _examples():
     modules = [
         np,
         action_chunk_broker,
         emergency_stop,
+        gym_environment,
         policy_agent,
         real_time_chunk_policy,
         runtime,
@@ -78,7 +80,11 @@ def test_the_examples_run(monkeypatch):
         stop_keys,
         websocket_client_policy,
     ]
-    made = readme.run("openpi/runtime/README.md", modules)
+    return readme.run("openpi/runtime/README.md", modules)
+
+
+def test_the_examples_run(monkeypatch):
+    made = _examples()
     policy = _Ahead()
     made["act_without_seams"](_Line(), policy)
     assert policy.asked[0] is None
@@ -95,3 +101,17 @@ def test_the_examples_run(monkeypatch):
     made["act_safely"](robot, _Far())
     np.testing.assert_allclose(robot.told[:3], [0.01, 0.02, 0.03])
     assert max(robot.told) == 1.5
+
+
+def test_the_gymnasium_example_runs():
+    class _Lean(base_policy.BasePolicy):
+        asked = 0
+
+        def infer(self, obs):
+            assert obs["state"].shape == (4,)
+            self.asked += 1
+            return {"actions": obs["state"][2:]}
+
+    policy = _Lean()
+    _examples()["act_in_gym"](policy)
+    assert policy.asked > 8
