@@ -4,11 +4,10 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import av
 import numpy as np
 import PIL.Image
 
-from openpi.data.lerobot import feature_stats, video
+from openpi.data.lerobot import feature_stats, recorded, video
 from openpi.data.lerobot import info as lerobot_info
 
 
@@ -30,7 +29,7 @@ class EpisodeBuffer:
         """Args:
         features: those that a frame has.
         encodings: of the features of dtype "video".
-        episode: its number, for messages.
+        episode: its number.
         """
         self._features, self._episode = features, episode
         self._columns: dict[str, list[Any]] = {key: [] for key, f in features.items() if f.dtype != "video"}
@@ -62,13 +61,32 @@ class EpisodeBuffer:
                 self._columns[key].append({"bytes": png.getvalue(), "path": f"frame-{self.length:06d}.png"})
         self.length += 1
 
-    def columns(self) -> dict[str, Any]:
-        """All but the videos: arrays [T, ...] (scalars [T]), lists of texts and of PNG images."""
-        return {key: self._stack(key, column) for key, column in self._columns.items()}
+    def check_complete(self, task: str) -> None:
+        """Raises ValueError if there is no frame, or the task is no text."""
+        if not self.length:
+            raise ValueError(f"episode {self._episode} has no frames: call add_frame before save_episode")
+        if not isinstance(task, str) or not task or not is_utf8(task):
+            raise ValueError(f"task is {task!r}, and must be a text that UTF-8 can hold")
 
-    def packets(self) -> dict[str, list[av.Packet]]:
-        """The videos' packets, one a frame. Nothing can be added afterwards."""
-        return {key: encoder.finish() for key, encoder in self._encoders.items()}
+    def finish(self, task: str, *, task_index: int, start: int, fps: float) -> recorded.Episode:
+        """The episode, encoded. Nothing can be added afterwards.
+
+        Args:
+          task: its instruction.
+          task_index: the number of that.
+          start: row of its first frame in the dataset.
+          fps: frames a second.
+        """
+        frame_index = np.arange(self.length)
+        columns = {key: self._stack(key, column) for key, column in self._columns.items()} | {
+            "timestamp": (frame_index / fps).astype(np.float32),
+            "frame_index": frame_index,
+            "episode_index": np.full(self.length, self._episode),
+            "index": start + frame_index,
+            "task_index": np.full(self.length, task_index),
+        }
+        packets = {key: encoder.finish() for key, encoder in self._encoders.items()}
+        return recorded.Episode(self._episode, start, self.length, task, columns, packets, self.pixels)
 
     def _check(self, key: str, feature: lerobot_info.Feature, value: Any) -> Any:
         where = f"frame {self.length} of episode {self._episode}: feature {key!r}"

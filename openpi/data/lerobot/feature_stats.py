@@ -3,6 +3,7 @@
 Exact, where lerobot itself estimates quantiles from histograms and averages them over episodes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,25 @@ class PixelHistogram:
         for name, q in QUANTILES.items():
             out[name] = levels[(cumulative >= q * total[:, None]).argmax(axis=1)]
         return {name: value[:1] if name == "count" else value[:, None, None] for name, value in out.items()}
+
+
+def merge(parts: Sequence[Stats]) -> Stats:
+    """Statistics of several recordings as one. Quantiles are the mean of theirs by frames, as lerobot's: no others can be had."""
+    frames = np.array([part["count"][0] for part in parts], np.float64)
+    weights = frames / frames.sum()
+
+    def mean(values: Sequence[np.ndarray]) -> np.ndarray:
+        return np.tensordot(weights, np.stack(values).astype(np.float64), axes=1)
+
+    centre = mean([part["mean"] for part in parts])
+    return {
+        "min": np.stack([part["min"] for part in parts]).min(axis=0),
+        "max": np.stack([part["max"] for part in parts]).max(axis=0),
+        "mean": centre,
+        "std": np.sqrt(mean([part["std"] ** 2 + (part["mean"] - centre) ** 2 for part in parts])),
+        "count": np.sum([part["count"] for part in parts], axis=0),
+        **{name: mean([part[name] for part in parts]) for name in QUANTILES},
+    }
 
 
 def to_lists(stats: Stats) -> dict[str, Any]:

@@ -48,3 +48,20 @@ def test_large_images_are_thinned_out():
     histogram = feature_stats.PixelHistogram()
     histogram.add(np.zeros((480, 640, 3), np.uint8))
     assert 100 * 100 < histogram._counts[0].sum() < 200 * 200
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
+def test_parts_merged_are_the_whole_but_for_the_quantiles(shape):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(loc, 1 + loc, size=(length, *shape)) for loc, length in ((0, 40), (2, 10), (1, 1))]
+    merged, whole = (
+        feature_stats.merge([feature_stats.of_values(part) for part in parts]),
+        feature_stats.of_values(np.concatenate(parts)),
+    )
+    assert merged.keys() == whole.keys()
+    for name in ("min", "max", "mean", "std", "count"):
+        np.testing.assert_allclose(merged[name], whole[name], rtol=1e-12, err_msg=name)
+    for name in feature_stats.QUANTILES:
+        assert merged[name].shape == whole[name].shape
+        expected = np.average([feature_stats.of_values(part)[name] for part in parts], axis=0, weights=[40, 10, 1])
+        np.testing.assert_allclose(merged[name], expected)

@@ -11,9 +11,13 @@ from openpi.data.lerobot import info as lerobot_info
 from openpi.data.lerobot import json_text, parquet_file
 
 TASKS_PATH = "meta/tasks.parquet"
-EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 
 _MAX_TASKS = 1 << 24
+
+
+def episodes_file(chunk: int, number: int) -> str:
+    """A table of episodes."""
+    return f"meta/episodes/chunk-{chunk:03d}/file-{number:03d}.parquet"
 
 
 def load_tasks(root: pathlib.Path) -> tuple[str, ...]:
@@ -55,7 +59,7 @@ def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.n
     if not paths:
         raise FileNotFoundError(f"{folder} holds no parquet file: the dataset is incomplete, {json_text.AGAIN}")
     num_rows = sum(parquet_file.read(path, lambda file: file.metadata.num_rows) for path in paths)
-    if num_rows != info.total_episodes:
+    if num_rows < info.total_episodes:
         raise ValueError(
             f"{folder}: {num_rows} episodes, and {lerobot_info.INFO_PATH} says {info.total_episodes}: the dataset is incomplete "
             f"(was it finalized?), {json_text.AGAIN}"
@@ -71,7 +75,8 @@ def _load_table(folder: pathlib.Path, info: lerobot_info.Info) -> dict[str, np.n
         part = parquet_file.columns(path, list(kinds))
         for name, kind in kinds.items():
             parts[name].append(_numbers(path, name, part[name], kind))
-    table = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    # An episode beyond those of info.json is being saved, or its saving was broken off: see appender.
+    table = {name: np.concatenate(arrays)[: info.total_episodes] for name, arrays in parts.items()}
     start, stop = table["dataset_from_index"], table["dataset_to_index"]
     if not len(start):
         raise ValueError(f"{folder}: the dataset has no episodes: record some")

@@ -20,13 +20,21 @@ from openpi.data.lerobot import info as lerobot_info
 class StoreV30:
     """Where the writer puts the episodes of a v3.0 dataset."""
 
-    def __init__(self, root: pathlib.Path, info: lerobot_info.Info, encodings: Mapping[str, video.Encoding]) -> None:
+    def __init__(
+        self,
+        root: pathlib.Path,
+        info: lerobot_info.Info,
+        encodings: Mapping[str, video.Encoding],
+        *,
+        first_file: int = 0,
+    ) -> None:
         """Args:
         root: an empty folder.
         info: the features, paths and sizes of files; its counts are of no account.
         encodings: of the features of dtype "video".
+        first_file: files of tables and videos are numbered from here.
         """
-        self._root, self._info, self._encodings = root, info, encodings
+        self._root, self._info, self._encodings, self._first_file = root, info, encodings, first_file
         self._schema = table_schema.of(info)
         self._rows: list[dict[str, Any]] = []
         self._pixels = {key: feature_stats.PixelHistogram() for key, f in info.features.items() if f.is_image}
@@ -44,7 +52,8 @@ class StoreV30:
             row |= {f"stats/{key}/{name}": value for name, value in feature_stats.to_lists(stats).items()}
         for key, pixels in episode.pixels.items():
             self._pixels[key].merge(pixels)
-        self._rows.append(row | {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0})
+        chunk, file = divmod(self._first_file, self._info.chunks_size)
+        self._rows.append(row | {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
 
     def finish(self, info: lerobot_info.Info, tasks: Mapping[str, int]) -> None:
         """Writes the metadata, info.json aside, once the files are closed.
@@ -53,7 +62,7 @@ class StoreV30:
           info: of the whole dataset.
           tasks: the instructions -> their numbers.
         """
-        episodes = self._root / layout_v30.EPISODES_PATH.format(chunk_index=0, file_index=0)
+        episodes = self._root / layout_v30.episodes_file(*divmod(self._first_file, info.chunks_size))
         episodes.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(self._rows), episodes, compression="snappy")
         pq.write_table(_tasks_table(tasks), self._root / layout_v30.TASKS_PATH, compression="snappy")
@@ -74,13 +83,13 @@ class StoreV30:
         if self._table_file and self._table_file.num_bytes + table.nbytes > limit:
             self._table_file.close()
             self._table_file = _TableFile(self._root, self._info, self._table_file.index + 1, self._schema)
-        self._table_file = self._table_file or _TableFile(self._root, self._info, 0, self._schema)
+        self._table_file = self._table_file or _TableFile(self._root, self._info, self._first_file, self._schema)
         self._table_file.writer.write_table(table, row_group_size=len(table))
         chunk, file = divmod(self._table_file.index, self._info.chunks_size)
         return {"data/chunk_index": chunk, "data/file_index": file}
 
     def _write_video(self, key: str, packets: Sequence[av.Packet]) -> dict[str, Any]:
-        index, file = self._video_files.get(key, (-1, None))
+        index, file = self._video_files.get(key, (self._first_file - 1, None))
         limit = self._info.video_files_size_in_mb << 20
         if file is None or file.num_bytes + sum(packet.size for packet in packets) > limit:
             if file is not None:

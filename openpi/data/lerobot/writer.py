@@ -12,8 +12,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-import numpy as np
-
 from openpi.data.lerobot import episode_buffer, json_text, recorded, store_v21, store_v30, table_schema, video
 from openpi.data.lerobot import info as lerobot_info
 
@@ -73,7 +71,7 @@ class LeRobotWriter:
             raise FileExistsError(f"{self.root} exists already: remove it, or record the dataset somewhere else")
         if version not in _STORES:
             raise ValueError(f"version is {version!r}, and must be one of {', '.join(_STORES)}")
-        self._features = _parse(features)
+        self._features = parse_features(features)
         has_video = any(feature.dtype == "video" for feature in self._features.values())
         data_path, video_path = lerobot_info.PATHS[version]
         self._info = lerobot_info.Info(
@@ -139,25 +137,11 @@ class LeRobotWriter:
           RuntimeError: as `add_frame`.
         """
         self._check_usable()
+        self._buffer.check_complete(task)
         index, start, length = self._info.total_episodes, self._info.total_frames, self._buffer.length
-        if not length:
-            raise ValueError(f"episode {index} has no frames: call add_frame before save_episode")
-        if not isinstance(task, str) or not task or not episode_buffer.is_utf8(task):
-            raise ValueError(f"task is {task!r}, and must be a text that UTF-8 can hold")
         task_index = self._tasks.setdefault(task, len(self._tasks))
-        frame_index = np.arange(length)
-        index_columns = {
-            "timestamp": (frame_index / self._info.fps).astype(np.float32),
-            "frame_index": frame_index,
-            "episode_index": np.full(length, index),
-            "index": start + frame_index,
-            "task_index": np.full(length, task_index),
-        }
-        columns = self._buffer.columns() | index_columns
         with self._all_or_nothing(f"episode {index} could not be written"):
-            self._store.add(
-                recorded.Episode(index, start, length, task, columns, self._buffer.packets(), self._buffer.pixels)
-            )
+            self._store.add(self._buffer.finish(task, task_index=task_index, start=start, fps=self._info.fps))
         self._info = dataclasses.replace(
             self._info, total_episodes=index + 1, total_frames=start + length, total_tasks=len(self._tasks)
         )
@@ -228,7 +212,8 @@ class LeRobotWriter:
         return episode_buffer.EpisodeBuffer(self._features, self._encodings, self._info.total_episodes)
 
 
-def _parse(features: Mapping[str, Any]) -> dict[str, lerobot_info.Feature]:
+def parse_features(features: Mapping[str, Any]) -> dict[str, lerobot_info.Feature]:
+    """Checks the features of a dataset to be recorded: name -> Feature or its JSON form. Raises ValueError naming one."""
     parsed = {key: lerobot_info.parse_feature(key, feature) for key, feature in features.items()}
     for key, feature in parsed.items():
         if key in lerobot_info.INDEX_FEATURES or key == "task":
