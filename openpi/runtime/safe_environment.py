@@ -116,12 +116,12 @@ class SafeEnvironment(environment.Environment):
 
     def _note(self, interventions: list[safety_limits.Intervention]) -> None:
         """Counts each; tells it once while it lasts."""
-        active = {(each.name, each.limit) for each in interventions}
+        active = dict.fromkeys((each.name, each.limit) for each in interventions)  # keeps their order, as a set does not
         for each in interventions:
             if (each.name, each.limit) not in self._active:
                 _logger.warning("Limited: %s", each.text)
-        self.interventions.update(active)
-        self._active = active
+        self.interventions.update(list(active))
+        self._active = set(active)
 
     def _check_stop(self) -> None:
         if self._stop.reason is not None:
