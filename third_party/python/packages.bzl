@@ -28,6 +28,7 @@ PACKAGES = {
     "jaxtyping": ["jaxtyping"],
     "lerobot": ["lerobot"],
     "matplotlib": ["matplotlib", "mpl_toolkits"],
+    "mkdocs": ["mkdocs"],
     "ml_collections": ["ml_collections"],
     "ml_dtypes": ["ml_dtypes"],
     "msgpack": ["msgpack"],
