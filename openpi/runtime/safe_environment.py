@@ -116,7 +116,7 @@ class SafeEnvironment(environment.Environment):
 
     def _note(self, interventions: list[safety_limits.Intervention]) -> None:
         """Counts each; tells it once while it lasts."""
-        active = dict.fromkeys((each.name, each.limit) for each in interventions)  # keeps their order, as a set does not
+        active = dict.fromkeys((each.name, each.limit) for each in interventions)  # in their order
         for each in interventions:
             if (each.name, each.limit) not in self._active:
                 _logger.warning("Limited: %s", each.text)
