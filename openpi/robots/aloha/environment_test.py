@@ -94,3 +94,23 @@ def test_depth_images_are_left_out():
     robot, arms, _ = _make()
     arms._pictures["cam_high_depth"] = arms._pictures["cam_high"]
     assert "cam_high_depth" not in robot.get_observation()["images"]
+
+
+def test_the_reset_pose_is_the_servers_or_the_usual_one():
+    assert environment.reset_pose({"reset_pose": [0, -1.5, 1.5, 0, 0, 0]}) == (0, -1.5, 1.5, 0, 0, 0)
+    assert environment.reset_pose({}) == environment.DEFAULT_RESET_POSE
+
+
+@pytest.mark.parametrize(
+    ("pose", "text"),
+    [
+        ([0, -2, 1.5, 0, 0, 0], r"reset_pose has left_shoulder at -2, beyond -1\.85005 to 1\.25664: mend"),
+        ([float("nan")] * 6, "left_waist at nan"),
+        ("home", "reset_pose='home' must be 6 angles"),
+        ([0, 0, 0], "must be 6 angles"),
+        (["0"] * 6, "must be 6 angles"),
+    ],
+)
+def test_a_reset_pose_that_is_none_is_refused(pose, text):
+    with pytest.raises(ValueError, match=text):
+        environment.reset_pose({"reset_pose": pose})
