@@ -16,7 +16,7 @@ from absl import flags
 from openpi.benchmarks import fork, late_comparison, record
 from openpi.cli import program
 from openpi.policies import create, policy
-from openpi.sims.aloha import environment
+from openpi.sims.aloha import tasks as tasks_lib
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Checkpoint of the reach task (step or run folder).")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of each way, delay and task.", lower_bound=1)
@@ -40,7 +40,7 @@ def main() -> int:
         trained.warmup(rtc=True)
         timing = _time(trained)
         # Where the flow starts differs from way to way: the policy's key moves on. The starts of the episodes are the same.
-        tasks["reach"] = compare(lambda: (environment.ReachEnvironment(seed=seed), trained))
+        tasks["reach"] = compare(lambda: (tasks_lib.make("reach", seed=seed), trained))
     for task, rows in tasks.items():
         print(late_comparison.table(task, rows))
     if timing:
@@ -65,7 +65,7 @@ def _met(rows: list[dict[str, Any]]) -> bool:
 
 def _time(trained: policy.Policy) -> dict[str, float]:
     """Median milliseconds of an inference by itself, and led by either method (which compiles first)."""
-    task = environment.ReachEnvironment(seed=0)
+    task = tasks_lib.make("reach", seed=0)
     task.reset()
     observation = task.get_observation()
     remainder = trained.infer(observation)["actions"][_REPLAN_STEPS.value :]

@@ -3,7 +3,7 @@ import pytest
 
 from openpi.benchmarks import fork, late_answers, late_comparison
 from openpi.policies import create, tiny_checkpoint
-from openpi.sims.aloha import environment
+from openpi.sims.aloha import tasks as tasks_lib
 
 _WAYS = list(late_answers.WAYS)
 
@@ -39,7 +39,7 @@ def test_the_same_episodes_give_the_same_figures(rows):
 
 def test_a_checkpoint_is_driven_by_every_way(tmp_path):
     policy = create.create_policy(None, tiny_checkpoint.write(tmp_path))
-    make = lambda: (environment.ReachEnvironment(height=56, width=56), policy)
+    make = lambda: (tasks_lib.make("reach", height=56, width=56), policy)
     rows = late_comparison.compare(make, [2], 4, episodes=1)
     assert [row["way"] for row in rows] == _WAYS
     assert all(row["jumps"]["seams"] > 2 for row in rows)

@@ -8,8 +8,8 @@ from openpi.data.lerobot import reader
 from openpi.datasets import rollout_recorder
 from openpi.normalization import norm_stats
 from openpi.runtime import agent, environment, policy_agent, runtime, takeover_agent
-from openpi.sims.aloha import environment as reach
-from openpi.sims.aloha import expert
+from openpi.sims.aloha import environment as aloha
+from openpi.sims.aloha import tasks
 from openpi.testing import program
 
 _STEPS, _TAKES_OVER = 25, 5
@@ -22,10 +22,10 @@ class _Expert(agent.Agent):
         self._task = task
 
     def reset(self):
-        self._goal, self._targets = expert.solve_goal(self._task.scene), self._task.scene.joints()
+        self._targets = self._task.scene.joints()
 
     def get_action(self, observation):
-        self._targets = expert.next_targets(self._targets, self._goal)
+        self._targets = self._task.task.expert(self._task.scene, self._targets)
         return {"actions": self._targets}
 
 
@@ -38,7 +38,7 @@ class _Stand(base_policy.BasePolicy):
 def recorded(tmp_path_factory):
     """Three episodes: the person takes over in all but the first, which so fails."""
     root = tmp_path_factory.mktemp("recorded") / "rollouts"
-    task = reach.ReachEnvironment(seed=1, split="train", height=56, width=56)
+    task = tasks.make("reach", seed=1, split="train", height=56, width=56)
     episode, step = -1, 0
 
     class _Clock(_Stand):
@@ -54,7 +54,7 @@ def recorded(tmp_path_factory):
     policy = policy_agent.PolicyAgent(_Clock())
     both = takeover_agent.TakeoverAgent(policy, _Expert(task), has_taken_over)
     with rollout_recorder.RolloutRecorder(
-        root, reach.POLICY_HZ, robot_type="aloha", succeeded=task.success
+        root, aloha.POLICY_HZ, robot_type="aloha", succeeded=task.success
     ) as recorder:
         runtime.Runtime(task, both, [recorder], num_episodes=3).run()
     task.close()
@@ -64,13 +64,13 @@ def recorded(tmp_path_factory):
 
 def test_it_reads_back(recorded):
     dataset = reader.LeRobotDataset(recorded, check_videos=True)
-    assert (len(dataset), dataset.fps, dataset.info.robot_type) == (3 * _STEPS, reach.POLICY_HZ, "aloha")
+    assert (len(dataset), dataset.fps, dataset.info.robot_type) == (3 * _STEPS, aloha.POLICY_HZ, "aloha")
     own = set(dataset.features) - {"timestamp", "frame_index", "episode_index", "index", "task_index"}
     assert own == {
         "observation.state", "observation.images.cam_high", "action", "intervention", "next.done", "next.success",
     }  # fmt: skip
     rows = [dataset[row] for row in range(len(dataset))]
-    assert {row["task"] for row in rows} == {reach.PROMPT}
+    assert {row["task"] for row in rows} == {"reach the cube"}
     marks = np.array([row["intervention"] for row in rows]).reshape(3, _STEPS)
     assert marks.sum(axis=1).tolist() == [0, _STEPS - _TAKES_OVER, _STEPS - _TAKES_OVER]
     assert not marks[:, :_TAKES_OVER].any()

@@ -26,7 +26,7 @@ from openpi.client import action_chunk_broker, base_policy, websocket_client_pol
 from openpi.config import app, load, schema
 from openpi.evaluate import baselines, film, report, rollout
 from openpi.policies import create
-from openpi.sims.aloha import environment
+from openpi.sims.aloha import environment, reach, tasks
 from openpi.trainer import lerobot_source
 
 _HOST = flags.DEFINE_string("host", None, "Address of the policy server to drive.")
@@ -112,7 +112,7 @@ def _drive(name: str, policy: base_policy.BasePolicy, replan_steps: int, watcher
 
 def _run(name: str, policy: base_policy.BasePolicy, *, render: bool = True, watchers=()) -> list[rollout.Episode]:
     # The test split: no start that a demonstration had, whatever the seeds.
-    with contextlib.closing(environment.ReachEnvironment(seed=_SEED.value, split="test", render=render)) as task:
+    with contextlib.closing(tasks.make("reach", seed=_SEED.value, split="test", render=render)) as task:
         return rollout.run(name, policy, task, num_episodes=_EPISODES.value, watchers=watchers)
 
 
@@ -126,14 +126,14 @@ def _write(config: schema.ConfigDict, rows: list[report.Row], shown: film.Film, 
         "split": "test",
         "seed": _SEED.value,
         "episodes": _EPISODES.value,
-        "episode_steps": environment.EPISODE_STEPS,
+        "episode_steps": reach.TASK.episode_steps,
         "policy_hz": environment.POLICY_HZ,
         "replan_steps": replan_steps,
     }
     report.write_json(results, report.to_json(rows, command=sys.argv, conditions=conditions))
     written = [results]
     if shown.episodes:
-        marks = [episode.success(environment.TOLERANCE_METRES) for episode in rows[0].episodes[: len(shown.episodes)]]
+        marks = [episode.success(reach.TASK.tolerance) for episode in rows[0].episodes[: len(shown.episodes)]]
         film.write_mp4(folder / "episodes.mp4", shown.episodes, marks, fps=environment.POLICY_HZ)
         film.write_strip(folder / "episodes.png", shown.episodes, marks)
         written += [folder / "episodes.mp4", folder / "episodes.png"]

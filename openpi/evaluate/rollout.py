@@ -36,7 +36,7 @@ class Episode:
 def run(
     name: str,
     policy: base_policy.BasePolicy,
-    environment: environment_lib.ReachEnvironment,
+    environment: environment_lib.AlohaEnvironment,
     *,
     num_episodes: int,
     watchers: Sequence[subscriber.Subscriber] = (),
@@ -62,7 +62,7 @@ def run(
 class _Judge(subscriber.Subscriber):
     """Notes what came of each episode."""
 
-    def __init__(self, environment: environment_lib.ReachEnvironment, bar: tqdm.tqdm):
+    def __init__(self, environment: environment_lib.AlohaEnvironment, bar: tqdm.tqdm):
         self.episodes: list[Episode] = []
         self._environment = environment
         self._bar = bar
@@ -82,10 +82,10 @@ class _Judge(subscriber.Subscriber):
             Episode(
                 index=len(self.episodes),
                 distance=distance,
-                complete=math.isfinite(distance) and self._steps >= environment_lib.EPISODE_STEPS,
+                complete=math.isfinite(distance) and self._steps >= self._environment.task.episode_steps,
                 steps=self._steps,
             )
         )
-        successes = sum(episode.success(environment_lib.TOLERANCE_METRES) for episode in self.episodes)
+        successes = sum(episode.success(self._environment.task.tolerance) for episode in self.episodes)
         self._bar.set_postfix_str(f"{successes} of {len(self.episodes)} within 3 cm", refresh=False)
         self._bar.update()

@@ -3,8 +3,7 @@ import numpy as np
 from openpi.client import base_policy
 from openpi.evaluate import rollout
 from openpi.runtime import subscriber
-from openpi.sims.aloha import environment as environment_lib
-from openpi.sims.aloha import expert
+from openpi.sims.aloha import tasks
 
 
 class _Expert(base_policy.BasePolicy):
@@ -14,11 +13,10 @@ class _Expert(base_policy.BasePolicy):
         self._environment = environment
 
     def reset(self):
-        self._goal = expert.solve_goal(self._environment.scene)
         self._targets = self._environment.scene.joints()
 
     def infer(self, obs):
-        self._targets = expert.next_targets(self._targets, self._goal)
+        self._targets = self._environment.task.expert(self._environment.scene, self._targets)
         return {"actions": self._targets}
 
 
@@ -56,19 +54,19 @@ class _Count(subscriber.Subscriber):
 
 
 def test_the_expert_succeeds_and_who_stands_still_does_not():
-    environment = environment_lib.ReachEnvironment(render=False)
+    environment = tasks.make("reach", render=False)
     episodes = rollout.run("expert", _Expert(environment), environment, num_episodes=3)
     assert [episode.index for episode in episodes] == [0, 1, 2]
-    assert all(episode.complete and episode.steps == environment_lib.EPISODE_STEPS for episode in episodes)
+    assert all(episode.complete and episode.steps == environment.task.episode_steps for episode in episodes)
     assert all(episode.success(0.03) and episode.distance < 0.03 for episode in episodes)
 
-    still = rollout.run("stand", _Stand(), environment_lib.ReachEnvironment(render=False), num_episodes=3)
+    still = rollout.run("stand", _Stand(), tasks.make("reach", render=False), num_episodes=3)
     assert all(episode.complete and not episode.success(0.03) and episode.distance > 0.05 for episode in still)
 
 
 def test_the_same_seed_gives_the_same_episodes():
     def distances(seed):
-        environment = environment_lib.ReachEnvironment(seed=seed, render=False)
+        environment = tasks.make("reach", seed=seed, render=False)
         return [episode.distance for episode in rollout.run("stand", _Stand(), environment, num_episodes=2)]
 
     assert distances(0) == distances(0)
@@ -77,7 +75,7 @@ def test_the_same_seed_gives_the_same_episodes():
 
 def test_broken_physics_is_a_failure_and_the_next_episode_goes_on():
     count = _Count()
-    environment = environment_lib.ReachEnvironment(render=False)
+    environment = tasks.make("reach", render=False)
     episodes = rollout.run("explode", _Explode(), environment, num_episodes=3, watchers=[count])
     assert [episode.complete for episode in episodes] == [True, False, True]
     assert [episode.steps for episode in episodes] == [25, 3, 25]

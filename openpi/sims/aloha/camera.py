@@ -61,6 +61,7 @@ class Camera:
 
     def close(self) -> None:
         """Frees the OpenGL context."""
+        self._gl.make_current()  # what is freed is the current context's, and another camera's may be current
         self._context.free()
         self._gl.free()
 

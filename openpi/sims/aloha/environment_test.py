@@ -3,29 +3,29 @@ import sys
 import numpy as np
 import pytest
 
-from openpi.sims.aloha import camera, expert, kinematics
+from openpi.sims.aloha import camera, reach, tasks
 from openpi.sims.aloha import environment as environment_lib
 
 
 def _drive(environment, episode):
     environment.reset(episode=episode)
-    goal, targets, observations = expert.solve_goal(environment.scene), environment.scene.joints(), []
+    targets, observations = environment.scene.joints(), []
     while not environment.is_episode_complete():
         observations.append(environment.get_observation())
-        targets = expert.next_targets(targets, goal)
+        targets = environment.task.expert(environment.scene, targets)
         environment.apply_action({"actions": targets})
     return observations
 
 
 def test_an_episode_is_repeatable_and_shows_the_cube():
-    environment = environment_lib.ReachEnvironment(seed=5)
+    environment = tasks.make("reach", seed=5)
     first = _drive(environment, 2)
     assert environment.success() and environment.distance() < 0.01
     _drive(environment, 0)
     second = _drive(environment, 2)
     environment.close()
 
-    assert len(first) == environment_lib.EPISODE_STEPS
+    assert len(first) == reach.TASK.episode_steps
     assert first[0]["prompt"] == "reach the cube"
     for a, b in zip(first, second, strict=True):
         assert a["state"].dtype == np.float32 and a["state"].shape == (14,)
@@ -40,7 +40,7 @@ def test_an_episode_is_repeatable_and_shows_the_cube():
 
 @pytest.mark.parametrize("corner", [(0.0, 0.4), (0.0, 0.6), (0.2, 0.4), (0.2, 0.6)])
 def test_the_whole_range_is_in_view(corner):
-    environment = environment_lib.ReachEnvironment()
+    environment = tasks.make("reach")
     environment.reset()
     environment.scene.reset(environment_lib.HOME, np.array([*corner, 0.02]))
     red, green, _ = environment.get_observation()["images"]["cam_high"].astype(int)
@@ -53,7 +53,7 @@ def test_episodes_seeds_and_splits_differ_and_resets_count_on():
     cubes = {}
     for split in ("train", "test"):
         for seed in (0, 1):
-            environment = environment_lib.ReachEnvironment(seed=seed, split=split, render=False)
+            environment = tasks.make("reach", seed=seed, split=split, render=False)
             for episode in range(3):
                 environment.reset()
                 cubes[split, seed, episode] = environment.scene.cube_position()
@@ -66,7 +66,7 @@ def test_episodes_seeds_and_splits_differ_and_resets_count_on():
 
 
 def test_standing_still_fails():
-    environment = environment_lib.ReachEnvironment(render=False)
+    environment = tasks.make("reach", render=False)
     environment.reset()
     assert environment.distance() == float("inf")
     while not environment.is_episode_complete():
@@ -76,20 +76,20 @@ def test_standing_still_fails():
 
 
 def test_success_is_judged_for_the_cube_where_it_is_now():
-    environment = environment_lib.ReachEnvironment(render=False)
+    environment = tasks.make("reach", render=False)
     environment.reset()
-    goal, targets = expert.solve_goal(environment.scene), environment.scene.joints()
-    for step in range(environment_lib.EPISODE_STEPS):
-        if step == 22:
-            environment.scene.data.qpos[16] += 0.05  # somebody moved it
-        targets = expert.next_targets(targets, goal)
+    targets = environment.scene.joints()
+    for step in range(environment.task.episode_steps):
+        targets = environment.task.expert(environment.scene, targets)
+        if step == environment.task.episode_steps - 1:
+            environment.scene.data.qpos[16] += 0.05  # somebody moves it
         environment.apply_action({"actions": targets})
     assert not environment.success()
     assert environment.distance() == pytest.approx(0.05, abs=0.01)
 
 
 def test_broken_physics_ends_the_episode_as_a_failure():
-    environment = environment_lib.ReachEnvironment(render=False)
+    environment = tasks.make("reach", render=False)
     environment.reset()
     environment.apply_action({"actions": np.full(14, np.nan)})
     assert environment.is_episode_complete() and not environment.success()
@@ -98,10 +98,25 @@ def test_broken_physics_ends_the_episode_as_a_failure():
     assert not environment.is_episode_complete()
 
 
+def test_a_camera_that_closes_leaves_others_of_its_thread_alone():
+    one, other = (tasks.make("reach", height=56, width=56) for _ in range(2))
+    one.reset()
+    other.reset()
+    before = one.get_observation()["images"]["cam_high"]
+    other.get_observation()
+    one.close()
+    after = other.get_observation()["images"]["cam_high"]
+    np.testing.assert_array_equal(before, after)
+    before = one.get_observation()["images"]["cam_high"]  # opens again
+    other.close()
+    np.testing.assert_array_equal(before, one.get_observation()["images"]["cam_high"])
+    one.close()
+
+
 def test_bad_arguments_are_errors():
     with pytest.raises(ValueError, match="split 'val' is none of"):
-        environment_lib.ReachEnvironment(split="val")
-    environment = environment_lib.ReachEnvironment(render=False)
+        tasks.make("reach", split="val")
+    environment = tasks.make("reach", render=False)
     environment.reset()
     with pytest.raises(ValueError, match=r"shape \(7,\)"):
         environment.apply_action({"actions": np.zeros(7)})
@@ -109,9 +124,10 @@ def test_bad_arguments_are_errors():
 
 def test_without_egl_physics_works_and_rendering_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco.egl", None)  # importing it now fails
-    environment = environment_lib.ReachEnvironment()
+    environment = tasks.make("reach")
     environment.reset()
-    assert kinematics.fingertip(environment.scene.model, environment.scene.data)[2] > 0.2
+    environment.apply_action({"actions": environment_lib.HOME})
+    assert 0.1 < environment.distance() < 0.5
     with pytest.raises(RuntimeError, match="install the packages libegl1") as error:
         camera.Camera(environment.scene)
     assert "\n" not in str(error.value)

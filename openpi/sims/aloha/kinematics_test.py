@@ -17,9 +17,9 @@ def test_solution_reaches_the_point_with_the_gripper_pitched(x, y):
     np.testing.assert_array_equal(scene.data.qpos, before)
 
     joints = environment.HOME.copy()
-    joints[kinematics.JOINT_INDICES] = solution
+    joints[kinematics.JOINT_INDICES["right"]] = solution
     scene.reset(joints, np.array([x, y, 0.02]))
-    np.testing.assert_allclose(kinematics.fingertip(scene.model, scene.data), target, atol=1e-3)
+    np.testing.assert_allclose(kinematics.fingertip(scene.model, scene.data, "right"), target, atol=1e-3)
     np.testing.assert_allclose(np.rad2deg(solution[1:].sum()), 60, atol=0.5)
     site = mujoco.mj_name2id(scene.model, mujoco.mjtObj.mjOBJ_SITE, "cali_right_site1")
     np.testing.assert_allclose(scene.data.site_xpos[site], target, atol=1e-3)  # the model's own mark at the fingertip

@@ -10,6 +10,7 @@ import numpy as np
 from gym_aloha import constants
 
 CONTROL_SECONDS = constants.DT  # 50 Hz, the robot's own rate
+CUBE_ON_TABLE = 0.02  # height of its centre, metres: the cube is 4 cm wide
 CAMERA = "cam_high"
 CAMERA_POSITION = (0.1, -0.05, 0.65)  # metres
 CAMERA_TARGET = (0.1, 0.5, 0.04)
