@@ -36,7 +36,15 @@ _ALLOWED = {
     "experiments": ("openpi.config", "ml_collections"),
 } | {
     f"openpi/robots/{robot}": (*_ROBOTS, f"openpi.robots.{robot}", *more)
-    for robot, more in {"driving": (), "aloha": (), "droid": ("av", "PIL"), "template": (), "ur5": ()}.items()
+    for robot, more in {
+        "driving": (),
+        "video": ("av",),
+        "aloha": (),
+        "aloha_sim": ("gym_aloha", "openpi.robots.video"),
+        "droid": ("av", "PIL"),
+        "template": (),
+        "ur5": (),
+    }.items()
 }
 
 
