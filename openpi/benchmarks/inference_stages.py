@@ -62,7 +62,7 @@ def measure(
     step_operations = flops.of_program(
         lambda plan, seen, x_t: flow_sampler.velocity(config, plan, seen, moment, x_t), sample.plan, seen, noise
     )
-    step_bytes = _bytes(sample.plan.expert) + _bytes(sample.plan.heads) + _bytes(seen.prefix)
+    step_bytes = _bytes(sample.plan.expert) + _bytes(sample.plan.heads) + _bytes(seen.keys_values)
 
     def on_device(seconds: float, operations: int, read: int) -> Stage:
         return Stage(seconds, operations, read, min(best.seconds(operations, read) / max(seconds, 1e-9), 1.0))

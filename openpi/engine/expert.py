@@ -73,13 +73,13 @@ def prepare(config: gemma.GemmaConfig, params: dict[str, Any], index: int, dtype
 
 def project(
     config: gemma.GemmaConfig, layer: Layer, normed: Float[Array, "B T D"], rotation: tuple[jax.Array, jax.Array]
-) -> tuple[Float[Array, "B N T H"], KeysValues]:
+) -> tuple[Float[Array, "B T N H"], KeysValues]:
     """Queries, and keys and values, of tokens behind their norm."""
     batch, length, _ = normed.shape
-    heads = layer.qkv(normed).reshape(batch, length, -1, config.head_dim).transpose(0, 2, 1, 3)
+    heads = layer.qkv(normed).reshape(batch, length, -1, config.head_dim)
     n, k = config.num_heads, config.num_kv_heads
-    rotated = _rotate(heads[:, : n + k], rotation)
-    return rotated[:, :n], (rotated[:, n:], heads[:, n + k :])
+    rotated = _rotate(heads[:, :, : n + k], rotation)
+    return rotated[:, :, :n], (_by_head(rotated[:, :, n:]), _by_head(heads[:, :, n + k :]))
 
 
 def keys_values(
@@ -88,9 +88,9 @@ def keys_values(
     """Keys and values alone."""
     batch, length, _ = normed.shape
     kernel = layer.qkv.kernel[:, config.num_heads * config.head_dim :]
-    heads = (normed @ kernel).reshape(batch, length, -1, config.head_dim).transpose(0, 2, 1, 3)
+    heads = (normed @ kernel).reshape(batch, length, -1, config.head_dim)
     k = config.num_kv_heads
-    return _rotate(heads[:, :k], rotation), heads[:, k:]
+    return _by_head(_rotate(heads[:, :, :k], rotation)), _by_head(heads[:, :, k:])
 
 
 def hide(keys_values: KeysValues, seen: Bool[Array, "B S"]) -> KeysValues:
@@ -101,18 +101,19 @@ def hide(keys_values: KeysValues, seen: Bool[Array, "B S"]) -> KeysValues:
     return jnp.where(kept, keys, one), jnp.where(kept, values, 0)
 
 
-def attend(queries: Float[Array, "B N T H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
+def attend(queries: Float[Array, "B T N H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
     """Attention over several sources, which are not joined in memory; logits and softmax in float32."""
-    batch, heads, length, head_dim = queries.shape
+    batch, length, heads, head_dim = queries.shape
     kv_heads = sights[0].keys_values[0].shape[1]
     group = heads // kv_heads
-    q = queries.reshape(batch, kv_heads, group * length, head_dim)
+    # Token by token, so that nothing moves in memory where all heads share keys and values.
+    q = _by_head(queries.reshape(batch, length, kv_heads, -1)).reshape(batch, kv_heads, length * group, head_dim)
     logits = []
     for sight in sights:
         part = jnp.einsum("BKTH,BKSH->BKTS", q, sight.keys_values[0], preferred_element_type=jnp.float32)
         if sight.mask is not None:
-            part = part.reshape(batch, kv_heads, group, length, -1)
-            part = jnp.where(sight.mask[:, None, None], part, _MASKED).reshape(batch, kv_heads, group * length, -1)
+            part = part.reshape(batch, kv_heads, length, group, -1)
+            part = jnp.where(sight.mask[:, None, :, None], part, _MASKED).reshape(batch, kv_heads, length * group, -1)
         logits.append(part)
     highest = logits[0].max(axis=-1, keepdims=True)
     for part in logits[1:]:
@@ -127,7 +128,7 @@ def attend(queries: Float[Array, "B N T H"], sights: Sequence[Sight]) -> Float[A
         out += jnp.einsum("BKTS,BKSH->BKTH", weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
     total = jnp.maximum(total, 1e-30)  # 0 where nothing is seen: for what no one sees in turn
     out = jnp.asarray(out / total, sights[0].keys_values[1].dtype)
-    return out.reshape(batch, heads, length, head_dim).transpose(0, 2, 1, 3).reshape(batch, length, -1)
+    return _by_head(out.reshape(batch, kv_heads, length, group * head_dim)).reshape(batch, length, -1)
 
 
 def feed_forward(layer: Layer, normed: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
@@ -144,20 +145,25 @@ def normed(x: Float[Array, "B T D"], modulation: Modulation | None = None) -> Fl
 
 def rotation(
     config: gemma.GemmaConfig, positions: Int[Array, "B T"]
-) -> tuple[Float[Array, "B 1 T h"], Float[Array, "B 1 T h"]]:
+) -> tuple[Float[Array, "B T 1 h"], Float[Array, "B T 1 h"]]:
     """Sine and cosine of the rotary embedding, for all layers; `h` is half of a head."""
     exponents = (2.0 / config.head_dim) * jnp.arange(config.head_dim // 2, dtype=jnp.float32)
-    angle = positions[:, None, :, None] / rope.MAX_WAVELENGTH**exponents
+    angle = positions[:, :, None, None] / rope.MAX_WAVELENGTH**exponents
     return jnp.sin(angle), jnp.cos(angle)
 
 
-def _rotate(x: Float[Array, "B N T H"], rotation: tuple[jax.Array, jax.Array]) -> Float[Array, "B N T H"]:
+def _rotate(x: Float[Array, "B T N H"], rotation: tuple[jax.Array, jax.Array]) -> Float[Array, "B N T H"]:
     """`rope.apply_rope`, in a form that compilers turn into straight loops."""
     sin, cos = rotation
     half = x.shape[-1] // 2
     swapped = jnp.concatenate([x[..., half:], x[..., :half]], axis=-1)
     sin, cos = jnp.concatenate([-sin, sin], axis=-1), jnp.concatenate([cos, cos], axis=-1)
     return (x * cos + swapped * sin).astype(x.dtype)
+
+
+def _by_head(x: jax.Array) -> jax.Array:
+    """[B, T, K, ...] and [B, K, T, ...], one from the other."""
+    return jnp.swapaxes(x, 1, 2)
 
 
 def _qkv(config: gemma.GemmaConfig, attention: dict[str, Any], name) -> Float[Array, "depth D E"]:

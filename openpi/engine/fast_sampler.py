@@ -86,7 +86,7 @@ def read(
 
     end = jnp.max(mask * jnp.arange(length), axis=1)  # of the last layer, only each row's last token is wanted
     x, sees = jax.tree.map(lambda array: _at(array, end, 1), (x, sees))
-    sin, cos = (_at(part, end, 2) for part in rotation)
+    sin, cos = (_at(part, end, 1) for part in rotation)
     queries, _ = expert.project(language, last, expert.normed(x), (sin, cos))
     x = _mixed(last, x, _attend(queries, made[-1], mask, sees, slots))
 

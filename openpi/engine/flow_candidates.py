@@ -25,13 +25,13 @@ def integrate(
     seen = jax.tree.map(lambda leaf: jnp.repeat(leaf, len(noise), axis=0), seen)
 
     def step(i, carry):
-        x_t, promised, changed = carry
+        x_t, seen, promised, changed = carry
         moment = jax.tree.map(lambda leaf: leaf[i], schedule.moments)
-        velocity = flow_sampler.velocity(config, plan, seen, moment, x_t)
+        velocity, seen = flow_sampler.velocity(config, plan, seen, moment, x_t)
         promise = x_t - (1.0 + i * dt) * velocity
         change = jnp.sqrt(jnp.mean(jnp.square(promise - promised), axis=(1, 2)))
-        return x_t + dt * velocity, promise, changed + jnp.where(i > 0, change, 0.0)
+        return x_t + dt * velocity, seen, promise, changed + jnp.where(i > 0, change, 0.0)
 
     nothing = jnp.zeros(len(noise), jnp.float32)
-    x_0, _, changed = jax.lax.fori_loop(0, schedule.num_steps, step, (noise, noise, nothing))
+    x_0, _, _, changed = jax.lax.fori_loop(0, schedule.num_steps, step, (noise, seen, noise, nothing))
     return x_0, changed / jnp.maximum(schedule.num_steps - 1, 1)

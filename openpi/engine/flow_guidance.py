@@ -22,7 +22,7 @@ def integrate(
         x_t, time = carry
         moment = jax.tree.map(lambda leaf: leaf[i], schedule.moments)
         velocity = real_time_chunking.guided(
-            lambda x, _: flow_sampler.velocity(config, plan, seen, moment, x), guidance
+            lambda x, _: flow_sampler.velocity(config, plan, seen, moment, x)[0], guidance
         )
         return x_t + dt * velocity(x_t, time), time + dt
 

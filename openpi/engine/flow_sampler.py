@@ -3,6 +3,8 @@
 Axis letters: `B` rows, `H` action horizon, `A` action dim, `P` prefix tokens.
 """
 
+import dataclasses
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -25,8 +27,10 @@ class Prefix:
 class Surroundings:
     """What all steps of a chunk see."""
 
-    prefix: tuple[expert.KeysValues, ...]  # with pi0's state at its end; those of no token hidden
-    prefix_seen: Float[Array, "B P"]  # 1 for a token, 0 for none
+    keys_values: tuple[
+        expert.KeysValues, ...
+    ]  # images, prompt, pi0's state (none that is hidden), room for the actions
+    seen: Float[Array, "B S"]  # 1 for a token, 0 for none
     rotation: tuple[jax.Array, jax.Array]  # of the actions
 
 
@@ -57,9 +61,12 @@ def around(config: pi0.Pi0Config, plan: flow_plan.Plan, prefix: Prefix, state: F
     """
     keys_values, seen = prefix.keys_values, prefix.mask.astype(jnp.float32)
     position = jnp.sum(prefix.mask, axis=1)[:, None]
+    room = config.action_horizon if config.pi05 else 1 + config.action_horizon
+    keys_values = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, 0), (0, 0), (0, room), (0, 0))), keys_values)
     if not config.pi05:
         keys_values = _see_state(config, plan, keys_values, seen, position, state)
-        seen, position = jnp.pad(seen, ((0, 0), (0, 1)), constant_values=1), position + 1
+        position = position + 1
+    seen = jnp.pad(seen, ((0, 0), (0, room)), constant_values=1)
     rotation = expert.rotation(config.expert, position + jnp.arange(config.action_horizon))
     return Surroundings(keys_values, seen, rotation)
 
@@ -74,11 +81,14 @@ def integrate(
     """Action chunks from noise, in the schedule's number of steps."""
     dt = -1.0 / schedule.num_steps
 
-    def step(i, x_t):
+    def step(i, carry):
+        x_t, seen = carry
         moment = jax.tree.map(lambda leaf: leaf[i], schedule.moments)
-        return x_t + dt * velocity(config, plan, seen, moment, x_t)
+        v_t, seen = velocity(config, plan, seen, moment, x_t)
+        return x_t + dt * v_t, seen
 
-    return jax.lax.fori_loop(0, schedule.num_steps, step, noise)
+    x_0, _ = jax.lax.fori_loop(0, schedule.num_steps, step, (noise, seen))
+    return x_0
 
 
 def encode_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: observation_lib.Observation) -> Prefix:
@@ -103,19 +113,29 @@ def velocity(
     seen: Surroundings,
     moment: flow_schedule.Moment,
     x_t: Float[Array, "B H A"],
-) -> Float[Array, "B H A"]:
-    """Velocity of the flow at the noisy actions `x_t`."""
+) -> tuple[Float[Array, "B H A"], Surroundings]:
+    """Velocity of the flow at the noisy actions `x_t`, and the surroundings for the next: with the actions' keys in their room.
+
+    A loop that carries them writes in place.
+    """
     x = plan.heads["actions"](x_t)
     if not config.pi05:
         x = plan.heads["action_time"](jax.nn.silu(x + moment.inputs))
     x = x.astype(jnp.dtype(config.dtype))
+    room, made = seen.seen.shape[1] - x.shape[1], []
     for i, layer in enumerate(plan.expert):
         attention, feed_forward = _of_layer(moment.attention, i), _of_layer(moment.feed_forward, i)
         queries, own = expert.project(config.expert, layer, expert.normed(x, attention), seen.rotation)
-        sights = [expert.Sight(seen.prefix[i], seen=seen.prefix_seen), expert.Sight(own)]
-        x = x + _gated(layer.out(expert.attend(queries, sights)), attention)
+        made.append(_write(seen.keys_values[i], own, room))
+        attended = expert.attend(queries, [expert.Sight(made[-1], seen=seen.seen)])
+        x = x + _gated(layer.out(attended), attention)
         x = x + _gated(expert.feed_forward(layer, expert.normed(x, feed_forward)), feed_forward)
-    return plan.heads["velocity"](expert.normed(x, moment.final))
+    return plan.heads["velocity"](expert.normed(x, moment.final)), dataclasses.replace(seen, keys_values=tuple(made))
+
+
+def _write(places: expert.KeysValues, own: expert.KeysValues, at: int) -> expert.KeysValues:
+    keys, values = (jax.lax.dynamic_update_slice_in_dim(*each, at, 2) for each in zip(places, own, strict=True))
+    return keys, values
 
 
 def _of_layer(modulation: expert.Modulation | None, i: int) -> expert.Modulation | None:
@@ -129,19 +149,21 @@ def _gated(update: jax.Array, modulation: expert.Modulation | None) -> jax.Array
 def _see_state(
     config: pi0.Pi0Config,
     plan: flow_plan.Plan,
-    prefix: tuple[expert.KeysValues, ...],
+    keys_values: tuple[expert.KeysValues, ...],
     seen: Float[Array, "B P"],
     position: Int[Array, "B 1"],
     state: Float[Array, "B A"],
 ) -> tuple[expert.KeysValues, ...]:
-    """The prefix's keys and values with those of the state behind them."""
+    """The prefix's keys and values with those of the state behind them, in the room that is there."""
+    place, seen = seen.shape[1], jnp.pad(seen, ((0, 0), (0, 1)), constant_values=1)
     x = plan.heads["state"](state)[:, None, :].astype(jnp.dtype(config.dtype))
     rotation, made = expert.rotation(config.expert, position), []
-    for layer, (keys, values) in zip(plan.expert, prefix, strict=True):
+    for layer, places in zip(plan.expert, keys_values, strict=True):
         queries, own = expert.project(config.expert, layer, expert.normed(x), rotation)
-        x = x + layer.out(expert.attend(queries, [expert.Sight((keys, values), seen=seen), expert.Sight(own)]))
+        made.append(_write(places, own, place))
+        sight = expert.Sight(jax.tree.map(lambda leaf: leaf[:, :, : place + 1], made[-1]), seen=seen)
+        x = x + layer.out(expert.attend(queries, [sight]))
         x = x + expert.feed_forward(layer, expert.normed(x))
-        made.append((jnp.concatenate([keys, own[0]], axis=2), jnp.concatenate([values, own[1]], axis=2)))
     return tuple(made)
 
 
