@@ -36,9 +36,11 @@ def pi0_model(language: str = "gemma_2b", expert: str = "gemma_300m", siglip: st
             # what the backward pass computes again in place of keeping it, memory for time: "none", "dots" (all but the
             # matrix products with weights) or "full" (all but each layer's input)
             "remat": "full",
-            "siglip": model_sizes.siglip(siglip),
-            "language": model_sizes.gemma(language),
-            "expert": model_sizes.gemma(expert),
+            "siglip": model_sizes.siglip(siglip),  # size of the image tower
+            "language": model_sizes.gemma(
+                language
+            ),  # size of the language model; a lora_rank above 0 gives it adapters
+            "expert": model_sizes.gemma(expert),  # size of the action expert
         }
     )
 
@@ -72,10 +74,10 @@ def cosine_schedule(warmup_steps: int, peak_lr: float, decay_steps: int, decay_l
     return ConfigDict(
         {
             "kind": "cosine",  # or "inverse_sqrt", which has no decay_steps and decay_lr
-            "warmup_steps": warmup_steps,
-            "peak_lr": peak_lr,
-            "decay_steps": decay_steps,
-            "decay_lr": decay_lr,
+            "warmup_steps": warmup_steps,  # of linear growth from almost 0
+            "peak_lr": peak_lr,  # learning rate after them
+            "decay_steps": decay_steps,  # the step at which decay_lr is reached
+            "decay_lr": decay_lr,  # from then on
             "timescale": 10_000,  # of "inverse_sqrt"
         }
     )
@@ -99,8 +101,8 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "revision": "",  # of the Hub's: a branch, tag or commit; "" = the newest format
             "reader": "openpi",  # or "lerobot": the lerobot package itself reads it (programs built with --config=lerobot)
             "generator": "",  # "aloha_reach": record it in simulation when it is not there
-            "generator_episodes": 0,
-            "generator_seed": 0,
+            "generator_episodes": 0,  # how many it records
+            "generator_seed": 0,  # of their starts
             "default_prompt": "",  # used when a sample or an observation has no prompt
             "prompt_from_task": False,  # prompt = the dataset's task text
             "repack": {  # the robot's key: the dataset's key
@@ -143,12 +145,12 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
     """
     config = ConfigDict(
         {
-            "name": name,
+            "name": name,  # of the configuration; runs lie below it
             "exp_name": "default",  # the run: <checkpoint_base_dir>/<name>/<exp_name>
             "model": pi0_model() if model is None else model,
             "tokenizer": {
                 "path": "gs://big_vision/paligemma_tokenizer.model",  # SentencePiece; "small": the one that openpi ships
-                "vocab_size": 257152,
+                "vocab_size": 257152,  # pieces that it must have
                 "actions": "fast",  # how pi0-FAST writes actions: "fast"; for inference alone "binning" or "fsq"
                 # folder of the action codec of "fast" or "fsq"; "": trained on the dataset where statistics are computed too.
                 # A checkpoint that holds its codec is served with that one
@@ -163,23 +165,23 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
             "freeze": "",
             "optimizer": {
                 "kind": "adamw",  # or "sgd": momentum alone, without weight decay and clipping
-                "b1": 0.9,
-                "b2": 0.95,
-                "eps": 1e-8,
-                "weight_decay": 1e-10,
-                "clip_gradient_norm": 1.0,
+                "b1": 0.9,  # decay of the gradients' mean
+                "b2": 0.95,  # and of their squares
+                "eps": 1e-8,  # added to the root of the squares
+                "weight_decay": 1e-10,  # of all trained parameters, times the learning rate
+                "clip_gradient_norm": 1.0,  # longest gradient, over all parameters together
                 "momentum": 0.9,  # of "sgd"
                 "nesterov": False,  # of "sgd"
             },
             "lr_schedule": cosine_schedule(1000, 2.5e-5, 30_000, 2.5e-6),
             "ema_decay": 0.99,  # exponential moving average of the weights; 0 = off
             "noise_draws": 1,  # (noise, time) draws for each sample; the images are encoded once for all of them
-            "seed": 42,
+            "seed": 42,  # of first parameters, order of the data, noise and augmentation
             "batch_size": 32,  # samples per step, over all devices
             # parts that the batch is computed in, one after the other: the same step, with the memory of one part
             "accumulation_steps": 1,
             "num_workers": -1,  # reader threads of the loader; 0 = read when asked, -1 = as many as measured best
-            "num_train_steps": 30_000,
+            "num_train_steps": 30_000,  # in all, those before a resume included
             "log_interval": 100,  # steps
             "save_interval": 1000,  # steps between checkpoints; the last step is always saved
             "keep_latest": 1,  # checkpoints of the latest saves that are kept
@@ -202,8 +204,8 @@ def base_config(name: str, model: ConfigDict | None = None, robot: ConfigDict | 
             "overwrite": False,  # delete a run of the same name first
             "resume": False,  # go on from the latest checkpoint of the run
             "fsdp_devices": 1,  # devices that one copy of the parameters is split over
-            "checkpoint_base_dir": "./checkpoints",
-            "assets_base_dir": "./assets",
+            "checkpoint_base_dir": "./checkpoints",  # where runs lie
+            "assets_base_dir": "./assets",  # where statistics and codecs of configurations lie
             "policy_metadata": {},  # sent to every client that connects to the policy server
             "sampling": {  # how the policy is used
                 "num_steps": 10,  # denoising steps (pi0, pi0.5)

@@ -82,7 +82,7 @@ def follow(command, home):
     assert words[:2] == ["tools/bazel", "run"] and words[3] == "--", command
     target = words[2].removeprefix("//").replace("datasets:inspect", "datasets:inspect_dataset")  # an alias
     more = ("--config.num_train_steps=4",) if "--config.resume" in words else ()
-    done = program.run(target, *words[4:], *more, cwd=home, **environment(home))
+    done = program.run(target, *words[4:], *more, cwd=home, timeout=600, **environment(home))
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
 
