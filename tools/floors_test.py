@@ -42,6 +42,7 @@ _ALLOWED = {
         "aloha": (),
         "aloha_sim": ("gym_aloha", "openpi.robots.video"),
         "droid": ("av", "PIL"),
+        "libero": ("openpi.robots.video",),
         "template": (),
         "ur5": (),
     }.items()

@@ -9,7 +9,7 @@ _PACKAGES = (
     "cli",
     "client",
     "runtime",
-    *(f"robots/{name}" for name in ("driving", "video", "aloha", "aloha_sim", "droid", "template", "ur5")),
+    *(f"robots/{name}" for name in ("driving", "video", "aloha", "aloha_sim", "droid", "libero", "template", "ur5")),
 )
 _FILES = sorted(
     path

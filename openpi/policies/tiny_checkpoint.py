@@ -12,7 +12,6 @@ from openpi.config import build_model, build_transforms, json_file, load, schema
 from openpi.models import model as model_lib
 
 ACTION_HORIZON = 10
-_JOINTS = 14
 
 
 def config() -> schema.ConfigDict:
@@ -32,15 +31,14 @@ def observation(seed: int = 0) -> dict:
     return robot_observation.make_example(build_transforms.robot_of(config()), np.random.default_rng(seed))
 
 
-def write(run_dir: pathlib.Path, step: int = 7) -> pathlib.Path:
-    """Writes a checkpoint with random parameters as training would, and returns its step folder."""
-    tiny = config()
+def write(run_dir: pathlib.Path, step: int = 7, *, tiny: schema.ConfigDict | None = None) -> pathlib.Path:
+    """Writes a checkpoint of `config()`, or of `tiny`, with random parameters as training would; returns its step folder."""
+    tiny = config() if tiny is None else tiny
+    robot = build_transforms.robot_of(tiny)
     params = jax.jit(model_lib.init, static_argnums=0)(build_model.build(tiny.model), jax.random.key(7))
     # Deltas of small size, so that the untrained arm stays near where it stands.
-    stats = {
-        "state": {"mean": [0.0] * _JOINTS, "std": [1.0] * _JOINTS},
-        "actions": {"mean": [0.0] * _JOINTS, "std": [0.01] * _JOINTS},
-    }
+    sizes = {"state": (len(robot.state_names), 1.0), "actions": (len(robot.actions), 0.01)}
+    stats = {key: {"mean": [0.0] * size, "std": [std] * size} for key, (size, std) in sizes.items()}
     run, _ = manager.open_run(run_dir, overwrite=False, resume=False, keep_period=None)
     manager.save(
         run,
