@@ -100,7 +100,8 @@ def lerobot_data(robot: ConfigDict | None = None) -> ConfigDict:
             "root": "",  # the dataset's folder; "" = <OPENPI_DATA_HOME>/datasets/<repo_id>, else the Hub's
             "revision": "",  # of the Hub's: a branch, tag or commit; "" = the newest format
             "reader": "openpi",  # or "lerobot": the lerobot package itself reads it (programs built with --config=lerobot)
-            "generator": "",  # "aloha_reach": record it in simulation when it is not there
+            # "aloha_reach", "aloha_pick", "aloha_transfer", "aloha_tasks": record it in simulation when it is not there
+            "generator": "",
             "generator_episodes": 0,  # how many it records
             "generator_seed": 0,  # of their starts
             "default_prompt": "",  # used when a sample or an observation has no prompt

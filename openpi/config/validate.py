@@ -14,7 +14,7 @@ _KINDS = {
     "data.kind": ("lerobot", "droid_rlds", "fake"),
     "data.reader": ("openpi", "lerobot"),
     "data.rlds.action_space": ("joint_position", "joint_velocity"),
-    "data.generator": ("", "aloha_reach"),
+    "data.generator": ("", "aloha_reach", "aloha_pick", "aloha_transfer", "aloha_tasks"),
     "weights.kind": ("none", "checkpoint", "paligemma", "pytorch"),
     "on_divergence": ("stop", "skip"),
     "optimizer.kind": ("adamw", "sgd"),

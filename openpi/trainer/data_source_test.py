@@ -7,6 +7,7 @@ import pytest
 
 from openpi.config import build_transforms
 from openpi.data import loader
+from openpi.sims.aloha import tasks
 from openpi.trainer import data_source, lerobot_source, tiny_dataset
 
 
@@ -52,6 +53,16 @@ def test_a_mixture_is_drawn_from_by_weight(home):
     assert [(len(part), weight) for part, weight in dataset.parts] == [(18, 0.75), (18, 0.25)]
     assert [part.root.name for part, _ in dataset.parts] == ["aloha_reach", "other"]
     assert len(batches(data__mixture=entries)) == 6
+
+
+def test_the_simulated_tasks_are_recorded_with_their_prompts(home):
+    settings = {"data__generator": "aloha_tasks", "data__generator_episodes": 3, "data__repo_id": "made/tasks"}
+    config = tiny_dataset.config("aloha_tasks", **settings)
+    dataset = data_source.open_dataset(config)
+    assert len(dataset) == sum(task.demonstration_steps for task in tasks.TASKS.values())
+    for prompt, task in zip(dataset.tasks, tasks.TASKS.values(), strict=True):
+        assert prompt in task.prompts
+    assert dict(enumerate(dataset.tasks)) == data_source.tasks(config, dataset)
 
 
 def test_of_several_processes_one_records(home, monkeypatch):

@@ -2,7 +2,7 @@
 
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import filelock
@@ -85,13 +85,21 @@ def _provide(data: schema.ConfigDict) -> pathlib.Path:
     return root
 
 
-def _record_aloha_reach(root: pathlib.Path, data: schema.ConfigDict) -> None:
-    from openpi.sims.aloha import record  # only here: who trains on a real robot's data needs no simulator
+def _record_aloha(*tasks: str) -> Callable[[pathlib.Path, schema.ConfigDict], None]:
+    def record_tasks(root: pathlib.Path, data: schema.ConfigDict) -> None:
+        from openpi.sims.aloha import record  # only here: who trains on a real robot's data needs no simulator
 
-    record.generate(root, num_episodes=data.generator_episodes, seed=data.generator_seed)
+        record.generate(root, num_episodes=data.generator_episodes, tasks=tasks, seed=data.generator_seed)
+
+    return record_tasks
 
 
-_GENERATORS = {"aloha_reach": _record_aloha_reach}
+_GENERATORS = {
+    "aloha_reach": _record_aloha("reach"),
+    "aloha_pick": _record_aloha("pick"),
+    "aloha_transfer": _record_aloha("transfer"),
+    "aloha_tasks": _record_aloha("reach", "pick", "transfer"),
+}
 
 
 def _package() -> Any:
