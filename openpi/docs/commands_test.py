@@ -51,6 +51,22 @@ def test_a_block_is_run_or_says_why_not(block):
             assert started, f"{run[1]} has no {program} in its data, so it cannot run it"
 
 
+@pytest.mark.parametrize("path", [path for path in _PAGES if path.startswith("openpi/docs/")])
+def test_files_and_targets_that_a_page_names_exist(path):
+    names = page.code((_ROOT / path).read_text(encoding="utf-8"))
+    files = [name for name in names if re.fullmatch(r"(openpi|experiments|tools|third_party)/[\w./-]+", name)]
+    assert [name for name in files if not (_ROOT / name).exists() and _made(name) is None] == []
+    labels = [name for name in names if re.fullmatch(r"//[\w/]+(:\w+)?", name) and name != "//TEST"]
+    unknown = [label for label in labels if build_targets.find(_TARGETS, label) is None]
+    assert [label for label in unknown if not (_ROOT / label[2:] / "BUILD.bazel").exists()] == []
+
+
+def _made(name):
+    """The program of a path such as `openpi/client/action_chunk_broker`, or None."""
+    folder, _, target = name.rpartition("/")
+    return _TARGETS.get(f"//{folder}:{target}")
+
+
 def _actual(label):
     return _TARGETS[label].actual
 
