@@ -8,7 +8,7 @@ from openpi.config import load, schema, table
 from openpi.docs import build_targets
 
 _OURS = re.compile(r"(\w+=\S+ )*(tools/bazel|bazel|python) ")  # what a command of ours begins with
-_READERS = ("...", "FILE.py", "my_robot.py")  # configurations of the reader's own: like the template
+_READERS = ("...", "FILE.py", "my_robot.py", "NAME")  # configurations of the reader's choice: like the template
 
 
 def problems(command: str, targets: Mapping[str, build_targets.Rule]) -> list[str]:
@@ -68,7 +68,8 @@ def _flags(arguments: list[str], known: set[str], program: str) -> list[str]:
             continue
         if name in ("config", "config_name") and name in known:
             try:
-                config = load.load(table.config_path(value) if name == "config_name" else _file(value))
+                named = name == "config_name" and value not in _READERS
+                config = load.load(table.config_path(value) if named else _file(value))
             except (ValueError, OSError) as error:
                 found.append(str(error))
         elif name.startswith("config.") and "config" in known:

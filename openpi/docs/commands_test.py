@@ -13,10 +13,10 @@ from tools import tree
 _ROOT = tree.root()
 _TARGETS = build_targets.read(_ROOT)
 _PAGES = sorted(path.relative_to(_ROOT).as_posix() for path in tree.files("*.md"))
+_GUIDES = [path for path in _PAGES if path.startswith("openpi/docs/")]
 _BLOCKS = [
     pytest.param(block, id=f"{path}:{block.line}")
-    for path in _PAGES
-    if path.startswith("openpi/docs/")
+    for path in _GUIDES
     for block in page.blocks((_ROOT / path).read_text(encoding="utf-8"))
 ]
 
@@ -51,10 +51,22 @@ def test_a_block_is_run_or_says_why_not(block):
             assert started, f"{run[1]} has no {program} in its data, so it cannot run it"
 
 
-@pytest.mark.parametrize("path", [path for path in _PAGES if path.startswith("openpi/docs/")])
+@pytest.mark.parametrize("path", _GUIDES)
+def test_commands_within_the_text_exist(path):
+    names = page.code(page.prose((_ROOT / path).read_text(encoding="utf-8")))
+    for name in names:
+        if name.startswith(("tools/bazel ", "python -m openpi")) and "{" not in name:
+            assert command_check.problems(" ".join(name.split()), _TARGETS) == [], f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", _GUIDES)
 def test_files_and_targets_that_a_page_names_exist(path):
-    names = page.code((_ROOT / path).read_text(encoding="utf-8"))
-    files = [name for name in names if re.fullmatch(r"(openpi|experiments|tools|third_party)/[\w./-]+", name)]
+    names = page.code(page.prose((_ROOT / path).read_text(encoding="utf-8")))
+    files = [
+        name
+        for name in names
+        if re.fullmatch(r"(openpi|experiments|tools|third_party)/[\w./-]+", name) and "NAME" not in name
+    ]
     assert [name for name in files if not (_ROOT / name).exists() and _made(name) is None] == []
     labels = [name for name in names if re.fullmatch(r"//[\w/]+(:\w+)?", name) and name != "//TEST"]
     unknown = [label for label in labels if build_targets.find(_TARGETS, label) is None]

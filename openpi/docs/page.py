@@ -41,6 +41,11 @@ def tables(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, [cell.strip() for cell in _CELL.findall(line.strip().removeprefix("|").removesuffix("|"))]
 
 
+def prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def code(cell: str) -> list[str]:
     """What stands in backticks."""
     return re.findall(r"`([^`]+)`", cell)

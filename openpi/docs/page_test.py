@@ -45,4 +45,5 @@ def test_tables_hold_cells_by_line():
         (25, ["two", ""]),
         (29, ["`three`"]),
     ]
+    assert "python" not in page.prose(_PAGE) and "| one |" in page.prose(_PAGE)
     assert page.code("see `a/b.py` and `--c`") == ["a/b.py", "--c"]
