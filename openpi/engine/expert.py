@@ -87,8 +87,8 @@ def keys_values(
 ) -> KeysValues:
     """Keys and values alone."""
     batch, length, _ = normed.shape
-    kernel = layer.qkv.kernel[:, config.num_heads * config.head_dim :]
-    heads = (normed @ kernel).reshape(batch, length, -1, config.head_dim)
+    projected = layer.qkv.outputs_from(config.num_heads * config.head_dim)(normed)
+    heads = projected.reshape(batch, length, -1, config.head_dim)
     k = config.num_kv_heads
     return _by_head(_rotate(heads[:, :, :k], rotation)), _by_head(heads[:, :, k:])
 

@@ -3,12 +3,10 @@
 Axis letters: `B` rows, `L` text tokens, `T` tokens of images and text, `D` width.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from openpi.engine import fast_plan, image_tower
+from openpi.engine import fast_plan, image_tower, vocabulary
 from openpi.models import observation as observation_lib
 from openpi.models import pi0_fast
 
@@ -26,16 +24,10 @@ def embed(
     if given := [key for key in cameras if key in observation.images]:
         images = jnp.concatenate([observation.images[key] for key in given])
         parts |= zip(given, jnp.split(image_tower.embed(plan.tower, images), len(given)))
-    text = embed_text(plan, prompt, plan.black.dtype)
+    text = vocabulary.embed(plan.embedding, prompt, plan.black.dtype)
     shown = jnp.stack([observation.image_masks[key] for key in cameras], axis=1)
     mask = jnp.concatenate([jnp.repeat(shown, patches, axis=1), observation.tokenized_prompt_mask], axis=1)
     ar_mask = observation.token_ar_mask
     if ar_mask is not None:
         ar_mask = jnp.pad(ar_mask, ((0, 0), (len(cameras) * patches, 0)))
     return jnp.concatenate([*parts.values(), text], axis=1), mask, ar_mask
-
-
-def embed_text(plan: fast_plan.Plan, tokens: Int[Array, "B L"], dtype: Any) -> Float[Array, "B L D"]:
-    """Text tokens in the compute dtype."""
-    table = plan.embedding
-    return (table[tokens] * jnp.sqrt(table.shape[1]).astype(table.dtype)).astype(dtype)

@@ -6,7 +6,7 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from openpi.engine import expert, image_tower
+from openpi.engine import expert, image_tower, vocabulary
 from openpi.models import pi0_fast
 
 
@@ -16,7 +16,7 @@ class Plan:
 
     tower: image_tower.ImageTower
     black: Float[Array, "P D"]  # tokens of a black image, which stands for a camera that a robot does not have
-    embedding: Float[Array, "vocab D"]  # of tokens read and, in its own dtype, of tokens to choose from
+    embedding: vocabulary.Table  # of tokens read and, in its own dtype, of tokens to choose from
     language: tuple[expert.Layer, ...]
     final_scale: Float[Array, " D"]  # of the norm before the choice; float32, folded into no second table of that size
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from openpi.engine import expert, fast_inputs, fast_plan
+from openpi.engine import expert, fast_inputs, fast_plan, vocabulary
 from openpi.models import attention_mask, pi0_fast, token_decoding
 from openpi.models import observation as observation_lib
 
@@ -130,7 +130,7 @@ def write(
     config: pi0_fast.Pi0FastConfig, plan: fast_plan.Plan, tokens: Int[Array, " B"], text: Text
 ) -> tuple[Float[Array, "B V"], Text]:
     """Writes one token of each row: logits of the next, and the text with it."""
-    x = fast_inputs.embed_text(plan, tokens[:, None], jnp.dtype(config.dtype))
+    x = vocabulary.embed(plan.embedding, tokens[:, None], jnp.dtype(config.dtype))
     rotation = expert.rotation(config.language, text.position[:, None])
     sees = jnp.arange(text.written[0][0].shape[2])[None, None] <= text.count
     written = []
@@ -162,7 +162,7 @@ def _mixed(layer: expert.Layer, x: jax.Array, attended: jax.Array) -> jax.Array:
 
 def _logits(plan: fast_plan.Plan, x: Float[Array, "B 1 D"]) -> Float[Array, "B V"]:
     encoded = expert.normed(x[:, 0].astype(jnp.float32)) * plan.final_scale
-    return encoded.astype(x.dtype) @ plan.embedding.T
+    return vocabulary.logits(plan.embedding, encoded.astype(x.dtype))
 
 
 def _at(array: jax.Array, index: Int[Array, " B"], axis: int) -> jax.Array:

@@ -4,9 +4,8 @@ from typing import Any
 
 import flax.struct
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from openpi.engine import expert, image_tower, linear
+from openpi.engine import expert, image_tower, linear, vocabulary
 from openpi.models import pi0
 
 
@@ -24,7 +23,7 @@ class Plan:
     """A model's weights, as sampling wants them."""
 
     tower: image_tower.ImageTower
-    embedding: Float[Array, "vocab D"]
+    embedding: vocabulary.Table
     language: tuple[expert.Layer, ...]
     expert: tuple[expert.Layer, ...]
     heads: dict[str, linear.Linear]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from openpi.engine import expert, flow_plan, flow_schedule, image_tower
+from openpi.engine import expert, flow_plan, flow_schedule, image_tower, vocabulary
 from openpi.models import observation as observation_lib
 from openpi.models import pi0
 
@@ -175,8 +175,6 @@ def _embed_prefix(config: pi0.Pi0Config, plan: flow_plan.Plan, observation: obse
     shown = jnp.stack([observation.image_masks[key] for key in keys], axis=1)
     parts, masks = [tokens.reshape(len(images), -1, width)], [jnp.repeat(shown, patches, axis=1)]
     if observation.tokenized_prompt is not None:
-        table = plan.embedding
-        scaled = table[observation.tokenized_prompt] * jnp.sqrt(width).astype(table.dtype)
-        parts.append(scaled.astype(tokens.dtype))
+        parts.append(vocabulary.embed(plan.embedding, observation.tokenized_prompt, tokens.dtype))
         masks.append(observation.tokenized_prompt_mask)
     return jnp.concatenate(parts, axis=1), jnp.concatenate(masks, axis=1)

@@ -35,19 +35,20 @@ def test_in_process_with_baselines(run_dir, tmp_path):
         "--video_episodes=1",
         "--seed=5",
         "--baselines",
+        "--quantize=int8",
         "--output_dir=out",
         cwd=tmp_path,
         OPENPI_DATA_HOME=str(tmp_path / "home"),
     )
     assert done.returncode == 0, done.stderr
     assert "replanning every 5 steps of 0.1 s" in done.stdout
-    for name in ("checkpoint tiny/7", "untrained", "black image", "mean demonstration"):
+    for name in ("checkpoint tiny/7, int8", "untrained", "black image", "mean demonstration"):
         assert re.search(
             rf"^{name} +\d+ % \(\d+-\d+\) +\d+ % \(\d+-\d+\) +\d+\.\d cm +25\.0$", done.stdout, re.MULTILINE
         )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.json", "episodes.mp4", "episodes.png"}
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["conditions"]["seed"] == 5
+    assert (results["conditions"]["seed"], results["conditions"]["quantize"]) == (5, "int8")
     distances = {row["policy"]: [episode["distance"] for episode in row["episodes"]] for row in results["rows"]}
     assert len({tuple(found) for found in distances.values()}) == 4  # They do differ.
 
@@ -92,6 +93,7 @@ def _free_port():
             "no policy server answers at .*//openpi/serve",
         ),
         (["--checkpoint=nowhere"], 1, "no checkpoint at .*nowhere"),
+        (["--host=x", "--quantize=fp8"], 1, "--quantize=fp8 is the server's to choose"),
         (["--host=x", "--baselines"], 1, "--baselines needs --checkpoint"),
         (["--checkpoint={run}", "--replan_steps=11"], 1, "--replan_steps=11 is more than the 10 actions of a chunk"),
         (["--checkpoint={run}", "--baselines"], 1, "no LeRobot dataset at .*openpi/aloha_reach"),

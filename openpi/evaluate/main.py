@@ -24,6 +24,7 @@ from openpi.checkpoints import locate
 from openpi.checkpoints.assets import compiled_programs
 from openpi.client import action_chunk_broker, base_policy, websocket_client_policy
 from openpi.config import app, load, schema
+from openpi.engine import quantization
 from openpi.evaluate import baselines, film, report, rollout
 from openpi.policies import create
 from openpi.sims.aloha import environment, reach, tasks
@@ -33,6 +34,12 @@ _HOST = flags.DEFINE_string("host", None, "Address of the policy server to drive
 _PORT = flags.DEFINE_integer("port", 8000, "Port of the policy server.")
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "Checkpoint (step or run folder) to drive in this process; with --host, for --baselines only."
+)
+_QUANTIZE = flags.DEFINE_enum(
+    "quantize",
+    "none",
+    quantization.MODES,
+    "Weights of 8 bits for the policy in this process, as //openpi/serve has them.",
 )
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes for each policy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Chooses the sequence of starts.", lower_bound=0)
@@ -60,6 +67,10 @@ def main(config: schema.ConfigDict | None) -> int:
     compiled_programs.keep()
     if not _HOST.value and not _CHECKPOINT.value:
         raise ValueError("which policy? give --host=ADDRESS of a server, or --checkpoint=DIR")
+    if _HOST.value and _QUANTIZE.value != "none":
+        raise ValueError(
+            f"--quantize={_QUANTIZE.value} is the server's to choose: give it to //openpi/serve, or leave out --host"
+        )
     if _BASELINES.value and not _CHECKPOINT.value:
         raise ValueError("--baselines needs --checkpoint=DIR too: the policy before training is made from it")
     if config is None:
@@ -101,9 +112,10 @@ def _open_policy(config: schema.ConfigDict, stack: contextlib.ExitStack) -> tupl
         )
         return f"server {_HOST.value}:{_PORT.value}", stack.enter_context(client)
     step_dir = locate.find_step_dir(_CHECKPOINT.value)
-    policy = create.create_policy(config, step_dir)
+    policy = create.create_policy(config, step_dir, quantize=_QUANTIZE.value)
     policy.warmup()
-    return f"checkpoint {step_dir.parent.name}/{step_dir.name}", policy
+    lower = "" if _QUANTIZE.value == "none" else f", {_QUANTIZE.value}"
+    return f"checkpoint {step_dir.parent.name}/{step_dir.name}{lower}", policy
 
 
 def _drive(name: str, policy: base_policy.BasePolicy, replan_steps: int, watchers=()) -> list[rollout.Episode]:
@@ -126,6 +138,7 @@ def _write(config: schema.ConfigDict, rows: list[report.Row], shown: film.Film, 
         "split": "test",
         "seed": _SEED.value,
         "episodes": _EPISODES.value,
+        "quantize": _QUANTIZE.value,
         "episode_steps": reach.TASK.episode_steps,
         "policy_hz": environment.POLICY_HZ,
         "replan_steps": replan_steps,

@@ -45,6 +45,42 @@ def test_both_engines_give_the_same_actions(run_dir):
         create.create_policy(None, run_dir, engine="fast")
 
 
+@pytest.mark.parametrize(("mode", "bound"), [("int8", 0.02), ("fp8", 0.1), ("int8_dynamic", 0.03)])
+def test_weights_of_eight_bits_give_nearly_the_same_actions(run_dir, mode, bound):
+    """Alone, as one of several candidates, and going on from a running chunk."""
+    observation, none, low = (
+        tiny_checkpoint.observation(),
+        create.create_policy(None, run_dir),
+        create.create_policy(None, run_dir, quantize=mode),
+    )
+    noise = np.random.default_rng(0).normal(size=(tiny_checkpoint.ACTION_HORIZON, 14))
+    running = none.infer(observation, noise)["actions"]
+    for options in ({}, {"candidates": 2}, {"rtc": {"remainder": running[2:], "delay": 1, "horizon": 2}}):
+        asked = {**observation, "openpi": {"noise": noise, **options}}
+        expected, got = (_chunk(policy.infer(asked)) for policy in (none, low))
+        moved = np.abs(expected - observation["state"]).max()  # these actions are relative to the state
+        assert 1e-5 < np.abs(got - expected).max() / moved < bound
+    table = low._model._plan.embedding
+    assert table.qvalue.dtype.itemsize == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"quantize": "int4"}, "quantize='int4' must be one of none, int8, fp8, int8_dynamic"),
+        ({"quantize": "int8", "engine": "plain"}, "quantize='int8' is of engine='fused' alone, not engine='plain'"),
+    ],
+)
+def test_what_cannot_be_quantised_is_refused(run_dir, given, text):
+    with pytest.raises(ValueError, match=text):
+        create.create_policy(None, run_dir, **given)
+
+
+def _chunk(result):
+    """What was answered, or of several candidates the first, whichever was chosen."""
+    return result.get("openpi", {}).get("candidates", [result["actions"]])[0]
+
+
 def _with_a_wrist(observation):
     image = np.flip(observation["images"]["cam_high"])
     return {**observation, "images": {**observation["images"], "cam_left_wrist": image}}

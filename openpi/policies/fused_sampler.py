@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from openpi.engine import flow_candidates, flow_guidance, flow_plan, flow_sampler, flow_schedule, present
+from openpi.engine import flow_candidates, flow_guidance, flow_plan, flow_sampler, flow_schedule, present, quantization
 from openpi.models import model as model_lib
 from openpi.models import observation as observation_lib
 from openpi.models import pi0
@@ -33,6 +33,7 @@ class FusedSampler(sampler.Sampler):
         params: dict[str, Any],
         views: Sequence[Collection[str]] | None = None,
         max_kept: int = 0,
+        quantize: str = "none",
     ):
         """Prepares the weights in the host's memory, so that the device never holds them twice.
 
@@ -42,13 +43,15 @@ class FusedSampler(sampler.Sampler):
           views: combinations of cameras that get a program of their own, see `present`; None: all cameras, always.
           max_kept: how many single requests' images and prompts are remembered, so that one that repeats them need not be seen
             again (a state of pi0 may be another).
+          quantize: one of `quantization.MODES`; a quantised model is all that the device ever holds.
         """
         self._config = config
         self._max_kept = max_kept
         self._kept: collections.OrderedDict[bytes, flow_sampler.Prefix] = collections.OrderedDict()
         self._views = list(dict.fromkeys(tuple(view) for view in views or [config.image_keys]))
         self._device = jax.devices()[0]
-        plan = jax.jit(functools.partial(flow_plan.prepare, config))(jax.device_put(params, host()))
+        prepare = lambda params: quantization.quantize(flow_plan.prepare(config, params), quantize)
+        plan = jax.jit(prepare)(jax.device_put(params, host()))
         self._plan = jax.device_put(plan, self._device)
         self._schedules: collections.OrderedDict[int, flow_schedule.Schedule] = collections.OrderedDict()
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from openpi.engine import fast_plan, fast_present, fast_sampler, present
+from openpi.engine import fast_plan, fast_present, fast_sampler, present, quantization
 from openpi.models import model as model_lib
 from openpi.models import observation as observation_lib
 from openpi.models import pi0_fast
@@ -23,7 +23,11 @@ class FusedTokenSampler(sampler.Sampler):
     """
 
     def __init__(
-        self, config: pi0_fast.Pi0FastConfig, params: dict[str, Any], views: Sequence[Collection[str]] | None = None
+        self,
+        config: pi0_fast.Pi0FastConfig,
+        params: dict[str, Any],
+        views: Sequence[Collection[str]] | None = None,
+        quantize: str = "none",
     ):
         """Prepares the weights in the host's memory, so that the device never holds them twice.
 
@@ -31,12 +35,13 @@ class FusedTokenSampler(sampler.Sampler):
           config: the model.
           params: its parameters, with the published paths; not used afterwards.
           views: combinations of images, not black, that get a program of their own, see `fast_present`; None: all, always.
+          quantize: one of `quantization.MODES`; a quantised model is all that the device ever holds.
         """
         self._config = config
         self._views = list(dict.fromkeys(tuple(view) for view in views or [config.image_keys]))
         self._device = jax.devices()[0]
-        host = fused_sampler.host()
-        plan = jax.jit(functools.partial(fast_plan.prepare, config))(jax.device_put(params, host))
+        prepare = lambda params: quantization.quantize(fast_plan.prepare(config, params), quantize)
+        plan = jax.jit(prepare)(jax.device_put(params, fused_sampler.host()))
         self._plan = jax.device_put(plan, self._device)
 
     @property

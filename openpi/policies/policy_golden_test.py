@@ -123,6 +123,16 @@ def test_tokens_of_a_batch_are_those_of_its_requests(codec):
         np.testing.assert_allclose(result["actions"], actions, atol=1e-5)
 
 
+def test_tokens_are_drawn_from_weights_of_eight_bits(codec):
+    config, asked, _ = _CASES["pi0_fast_droid"]
+    policy = create.create_policy(config, TESTDATA / "pi0_fast_droid/checkpoint", quantize="int8")
+    golden = _golden("pi0_fast_droid")
+    actions = policy.infer({**golden["obs"], **asked})["actions"]
+    assert actions.shape == golden["out"]["actions"].shape
+    assert np.isfinite(actions).all()
+    assert policy._model._plan.embedding.qvalue.dtype == np.int8
+
+
 @pytest.mark.parametrize(("name", "title"), [("pi05_libero", "pi0.5"), ("pi0_fast_droid", "pi0-FAST")])
 def test_a_configuration_of_the_other_kind_is_told_what_the_checkpoint_is(name, title):
     config = _config(

@@ -23,6 +23,7 @@ from openpi.checkpoints import locate
 from openpi.checkpoints.assets import compiled_programs
 from openpi.client import image_codec
 from openpi.config import app, load, schema, table
+from openpi.engine import quantization
 from openpi.policies import create, request_options
 from openpi.serve import admission, environments
 from openpi.server import (
@@ -65,6 +66,13 @@ _TEMPERATURE = flags.DEFINE_float(
 )
 _ENGINE = flags.DEFINE_enum(
     "engine", "fused", create.ENGINES, "How the model samples: fused is faster, plain is the reference; both agree."
+)
+_QUANTIZE = flags.DEFINE_enum(
+    "quantize",
+    "none",
+    quantization.MODES,
+    "Weights of 8 bits, in half the memory of bfloat16, for actions that differ somewhat; int8_dynamic rounds what they are "
+    "multiplied with, too. Not with --engine=plain.",
 )
 _KEPT_IMAGES = flags.DEFINE_integer(
     "kept_images",
@@ -206,6 +214,7 @@ def _load(config: schema.ConfigDict | None, step_dir: str) -> reloader.Loaded:
         temperature=_TEMPERATURE.value,
         engine=_ENGINE.value,
         max_kept=_KEPT_IMAGES.value,
+        quantize=_QUANTIZE.value,
     )
     logger.info("compiling the model")
     max_batch_size = policy.warmup(

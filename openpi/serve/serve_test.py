@@ -19,7 +19,7 @@ from websockets import exceptions
 from websockets.sync import client
 
 from openpi.client import msgpack_numpy, robot_description, robot_observation, websocket_client_policy
-from openpi.policies import tiny_checkpoint
+from openpi.policies import create, tiny_checkpoint
 from openpi.testing import program
 
 _READY = re.compile(r"ready: ws://127\.0\.0\.1:(\d+) serves (\S+)\n")
@@ -137,10 +137,12 @@ def _error(stderr):
 
 
 def test_a_chunk_goes_on_from_the_running_one(checkpoint):
-    flags = (f"--checkpoint={checkpoint}", "--port=0", "--max_batch_size=1", "--real_time_chunking")
+    flags = (f"--checkpoint={checkpoint}", "--port=0", "--max_batch_size=1", "--real_time_chunking", "--quantize=int8")
     observation = tiny_checkpoint.observation()
     with _Server(*flags) as server, server.client() as client:
         running = client.infer(observation)["actions"]
+        alone = create.create_policy(None, checkpoint, quantize="int8").infer(observation)["actions"]
+        np.testing.assert_allclose(running, alone, rtol=0, atol=1e-5 * np.abs(alone).max())
         for method in ("full", "identity"):
             rtc = {"remainder": running[2:], "delay": 1, "horizon": 2, "method": method}
             result = client.infer({**observation, "openpi": {"rtc": rtc}})
@@ -321,6 +323,7 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(checkpoint):
         (["--checkpoint=x", "--host=0.0.0.0", "--port=0"], 1, r"--api_key_file=FILE.* or say --insecure"),
         (["--checkpoint=x", "--prot=1"], 2, r"prot.*did you mean.*port"),
         (["--checkpoint=x", "--num_steps=101"], 2, r"num_steps.*100"),
+        (["--checkpoint=x", "--quantize=int4"], 2, r"quantize.*none\|int8\|fp8\|int8_dynamic"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, code, text):

@@ -43,6 +43,7 @@ PACKAGES = {
     "pyarrow": ["pyarrow"],
     "pytest": ["pytest", "_pytest"],
     "pyyaml": ["yaml"],
+    "qwix": ["qwix"],
     "rerun_sdk": ["rerun"],
     "ruff": ["ruff"],
     "safetensors": ["safetensors"],
