@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from openpi.client import action_chunk_broker, websocket_client_policy
+from openpi.client import action_chunk_broker, base_policy, websocket_client_policy
 from openpi.robots.driving import first_answer, timed_policy
 from openpi.runtime import (
+    async_chunk_policy,
     emergency_stop,
     environment,
     pace,
     policy_agent,
+    real_time_chunk_policy,
     runtime,
     safe_environment,
     safety_limits,
@@ -33,6 +36,7 @@ class Drive:
         measure: Callable[[dict], np.ndarray],
         stop: emergency_stop.EmergencyStop,
         action_horizon: int,
+        playback: str = "wait",
     ) -> None:
         """Moves nothing yet.
 
@@ -43,12 +47,15 @@ class Drive:
           measure: as for SafeEnvironment.
           stop: what stops it.
           action_horizon: actions of a chunk that are played before the next is asked for.
+          playback: "wait": the robot waits for it; "ahead": it plays on meanwhile; "real_time": and the next goes on where the
+            robot will be.
         """
         self._policy = policy
         self._robot = safe_environment.SafeEnvironment(robot, limits, measure=measure, stop=stop)
         self._limits = limits
         self._stop = stop
         self._action_horizon = action_horizon
+        self._playback = playback
 
     def check(self) -> None:
         """Asks the server once. Raises ValueError if it is not one of this robot."""
@@ -78,10 +85,10 @@ class Drive:
           Stopped: the robot was stopped, by a key for instance, and holds its position.
         """
         timed = timed_policy.TimedPolicy(self._policy)
-        broker = action_chunk_broker.ActionChunkBroker(timed, self._action_horizon)
+        player, end = self._player(timed)
         loop = runtime.Runtime(
             self._robot,
-            policy_agent.PolicyAgent(broker),
+            policy_agent.PolicyAgent(player),
             subscribers,
             max_hz=self._limits.hz,
             num_episodes=num_episodes,
@@ -89,7 +96,7 @@ class Drive:
         )
         started(loop)
         try:
-            with stop_keys.watch(self._stop) as watched:
+            with end, stop_keys.watch(self._stop) as watched:
                 if watched:
                     print("e, space or Esc stops the robot where it is; Ctrl-C ends and sends it home", flush=True)
                 loop.run()
@@ -98,3 +105,16 @@ class Drive:
             print(f"answers  {timed.report()}")
             print(f"limited  {self._robot.report()}", flush=True)
         return loop.pace_report()
+
+    def _player(self, policy: base_policy.BasePolicy) -> tuple[base_policy.BasePolicy, contextlib.ExitStack]:
+        """What plays the policy's chunks, and what ends it."""
+        end = contextlib.ExitStack()
+        if self._playback == "wait":
+            return action_chunk_broker.ActionChunkBroker(policy, self._action_horizon), end
+        kind = {
+            "ahead": async_chunk_policy.AsyncChunkPolicy,
+            "real_time": real_time_chunk_policy.RealTimeChunkPolicy,
+        }[self._playback]
+        player = kind(policy, self._action_horizon)
+        end.callback(player.close)
+        return player, end

@@ -12,6 +12,13 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Needs no hardware: simulated join
 MAX_EPISODE_STEPS = flags.DEFINE_integer(
     "max_episode_steps", 1000, "An episode ends after so many steps.", lower_bound=1
 )
+PLAYBACK = flags.DEFINE_enum(
+    "playback",
+    "wait",
+    ["wait", "ahead", "real_time"],
+    "How chunks are played. wait: the robot waits for each; ahead: the next is asked for while one is played; real_time: and it "
+    "goes on where that one stands, which the server must allow (--real_time_chunking).",
+)
 _SPEED = flags.DEFINE_float(
     "speed", 1.0, "Fraction of the joints' greatest speed; 0.2 for a first motion.", lower_bound=0.01, upper_bound=1.0
 )

@@ -53,6 +53,7 @@ def main(_: list[str]) -> None:
             measure=environment.measure,
             stop=stop,
             action_horizon=_OPEN_LOOP_HORIZON.value,
+            playback=drive_flags.PLAYBACK.value,
         )
         driven.check()
         kept = stack.enter_context(contextlib.closing(results.Results(pathlib.Path(_OUTPUT_DIR.value))))

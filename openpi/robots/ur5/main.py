@@ -46,6 +46,7 @@ def main(_: list[str]) -> None:
             measure=environment.measure,
             stop=stop,
             action_horizon=_ACTION_HORIZON.value,
+            playback=drive_flags.PLAYBACK.value,
         )
         driven.check()
         driven.run(num_episodes=_NUM_EPISODES.value, max_episode_steps=drive_flags.MAX_EPISODE_STEPS.value)

@@ -19,11 +19,12 @@ class _Turns(base_policy.BasePolicy):
 
     def __init__(self):
         self.description = robot_description.from_dict(_ROBOT)
-        self.seen = []
+        self.seen, self.options = [], []
 
     def infer(self, obs):
         model_input = robot.RobotInputs(self.description)(obs)
         self.seen.append(model_input)
+        self.options.append(obs.get("openpi"))
         chunk = np.tile(model_input["state"], (10, 1))
         chunk[:, 5] += np.arange(1, 11) * 0.02
         chunk[:, 6] = 1.0
@@ -48,6 +49,19 @@ def test_a_policy_of_the_released_configuration_drives_it(tmp_path):
     np.testing.assert_allclose(third["state"][5:], [0.2, 1.0], atol=0.1)
     assert "answers  2, " in done.stdout
     assert "limited  gripper speed ×" in done.stdout
+
+
+@pytest.mark.parametrize("playback", ["ahead", "real_time"])
+def test_answers_may_come_while_the_arm_moves(tmp_path, playback):
+    policy = _Turns()
+    with served.serve(policy, {"robot": _ROBOT}) as server:
+        flags = ("--max_episode_steps=19", "--action_horizon=5", f"--playback={playback}")
+        done = program.run(_TARGET, f"--port={server.port}", *_PATIENT, *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "steps    21 steps at " in done.stdout
+    assert len(policy.seen) >= 1 + 2
+    assert policy.options[:2] == [None, None]
+    assert [bool(options and "rtc" in options) for options in policy.options[2:3]] == [playback == "real_time"]
 
 
 @pytest.mark.parametrize(
