@@ -61,7 +61,9 @@ def arm():
 
 def _write(tmp_path, *more):
     path = tmp_path / "mine.py"
-    path.write_text("\n".join([(_FOLDER / "my_robot.py").read_text(encoding="utf-8"), *more]), encoding="utf-8")
+    text = (_FOLDER / "my_robot.py").read_text(encoding="utf-8")
+    assert "HOME_SECONDS = 3.0" in text
+    path.write_text("\n".join([text.replace("HOME_SECONDS = 3.0", "HOME_SECONDS = 0.5"), *more]), encoding="utf-8")
     return path
 
 
@@ -80,13 +82,16 @@ def test_a_policy_of_the_template_drives_a_simulated_robot(tmp_path):
 
 def test_the_readmes_driver_drives_an_arm_behind_a_socket(tmp_path, arm):
     (block,) = readme.blocks((_FOLDER / "README.md").read_text(encoding="utf-8"))
-    assert "9000" in block.code
-    path = _write(tmp_path, block.code.replace("9000", str(arm.server_address[1])))
+    code = block.code
+    for old, new in (("9000", str(arm.server_address[1])), ("timeout=2.0", "timeout=60")):
+        assert old in code
+        code = code.replace(old, new)
+    path = _write(tmp_path, code)
     with served.serve(_Turns(), {"robot": _ROBOT}) as server:
         done = program.run(_TARGET, f"--robot={path.name}", f"--port={server.port}", *_PATIENT, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     went = np.array(arm.went)
-    homeward = 60  # commands: 3 s of 20 each
+    homeward = 10  # commands: 0.5 s
     assert len(went) == 1 + homeward + 20 + homeward
     np.testing.assert_allclose(went[homeward], _HOME, atol=1e-9)
     np.testing.assert_allclose(went[homeward + 20], [np.rad2deg(0.2), *_HOME[1:]], atol=1e-9)
