@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 # A flag of absl or argparse, where a program or one of its libraries defines it.
-_FLAG = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"(?:--)?(\w+)"')
+_FLAG = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*f?"(?:--)?([\w{}]+)"')
 _OF_ALL = frozenset({"help", "helpfull", "list_configs"})
 
 
@@ -46,7 +46,10 @@ def find(targets: Mapping[str, Rule], label: str) -> Rule | None:
 
 
 def flags(targets: Mapping[str, Rule], label: str) -> set[str]:
-    """Names of the flags that a program takes: those of its own file and of all its deps'."""
+    """Names of the flags that a program takes: those of its own file and of all its deps'.
+
+    A name that a loop makes has its hole: `{side}_camera`.
+    """
     found, seen, left = set(_OF_ALL), set(), [full(label)]
     while left:
         now = left.pop()

@@ -30,7 +30,9 @@ def targets(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "a/b/BUILD.bazel").write_text(_BUILD)
     (tmp_path / "other/BUILD.bazel").write_text('py_library(name = "other", srcs = ["o.py"], deps = ["//a/b:lib"])')
-    (tmp_path / "a/b/main.py").write_text('flags.DEFINE_string("mine", None, "")\nDEFINE_bool(\n    "loud", False)')
+    (tmp_path / "a/b/main.py").write_text(
+        'flags.DEFINE_string("mine", None, "")\nDEFINE_bool(\n    "loud", False)\nDEFINE_string(f"{side}_eye", 1)'
+    )
     (tmp_path / "a/b/lib.py").write_text('parser.add_argument("--deep", type=int)')
     (tmp_path / "other/o.py").write_text("")
     return build_targets.read(tmp_path)
@@ -52,5 +54,5 @@ def test_a_label_is_found_in_short_and_through_aliases(targets):
 
 def test_flags_are_those_of_a_program_and_of_what_it_uses(targets):
     found = build_targets.flags(targets, "//a/b:short")
-    assert {"mine", "loud", "deep", "help"} <= found
+    assert {"mine", "loud", "deep", "{side}_eye", "help"} <= found
     assert "deep" in build_targets.flags(targets, "//other") and "mine" not in build_targets.flags(targets, "//other")

@@ -74,9 +74,13 @@ def _flags(arguments: list[str], known: set[str], program: str) -> list[str]:
                 found.append(str(error))
         elif name.startswith("config.") and "config" in known:
             found += [] if _field(config, name.split(".")[1:]) else [f"{word}: the configuration has no such field"]
-        elif name not in known and name.removeprefix("no") not in known:
+        elif not _is_flag(name, known) and not _is_flag(name.removeprefix("no"), known):
             found.append(f"{word}: {program} has no such flag")
     return found
+
+
+def _is_flag(name: str, known: set[str]) -> bool:
+    return name in known or any(re.fullmatch(re.sub(r"\{\w+\}", r"\\w+", made), name) for made in known if "{" in made)
 
 
 def _file(value: str) -> str:

@@ -17,6 +17,7 @@ _TARGETS = build_targets.read(tree.root())
         "bazel run //openpi/datasets:inspect -- my_dataset --png=pictures",
         "XLA_FLAGS=--any tools/bazel run //openpi/serve -- --noinsecure",
         "python -m openpi.client.check ws://host:8000 --requests=3",
+        "tools/bazel run //openpi/robots/droid -- --external_camera=left --left_camera_id=1",
         "cp a b",
         "what a program printed: it isn't a command",
         "docker build -t any .",

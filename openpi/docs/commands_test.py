@@ -23,9 +23,11 @@ _BLOCKS = [
 
 @pytest.mark.parametrize("path", _PAGES)
 def test_programs_and_flags_exist(path):
-    for block in page.blocks((_ROOT / path).read_text(encoding="utf-8")):
-        for command in block.commands:
-            assert command_check.problems(command, _TARGETS) == [], f"{path}, line {block.line}: {command}"
+    text = (_ROOT / path).read_text(encoding="utf-8")
+    for line, command in [(block.line, command) for block in page.blocks(text) for command in block.commands]:
+        assert command_check.problems(command, _TARGETS) == [], f"{path}, line {line}: {command}"
+    for command in page.indented(text):
+        assert command_check.problems(command, _TARGETS) == [], f"{path}: {command}"
 
 
 def test_there_is_something_to_check():

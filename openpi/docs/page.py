@@ -32,6 +32,12 @@ def blocks(text: str) -> Iterator[Block]:
         yield Block(text.count("\n", 0, fence) + 1, commands, found["mark"] or "")
 
 
+def indented(text: str) -> list[str]:
+    """The lines outside of fences that are indented as code, as commands."""
+    lines = re.findall(r"^ {4}(\S.*)$", prose(text), re.MULTILINE)
+    return [" ".join(_without_comment(line).split()) for line in lines]
+
+
 def tables(text: str) -> Iterator[tuple[int, list[str]]]:
     """Every row of every table with its line, heads left out: its cells. A bar within backticks divides nothing."""
     lines = text.splitlines()

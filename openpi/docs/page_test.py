@@ -21,6 +21,8 @@ tools/bazel test //...
 no = "command"
 ```
 
+    tools/bazel run //b  # once
+
 | a | b |
 | --- | --- |
 | one | `x | y` and more |
@@ -39,11 +41,15 @@ def test_blocks_hold_commands_lines_and_marks():
     assert _PAGE.splitlines()[second.line - 1] == "```"
 
 
+def test_indented_lines_are_commands_too():
+    assert page.indented(_PAGE) == ["tools/bazel run //b"]
+
+
 def test_tables_hold_cells_by_line():
     assert list(page.tables(_PAGE)) == [
-        (24, ["one", "`x | y` and more"]),
-        (25, ["two", ""]),
-        (29, ["`three`"]),
+        (26, ["one", "`x | y` and more"]),
+        (27, ["two", ""]),
+        (31, ["`three`"]),
     ]
     assert "python" not in page.prose(_PAGE) and "| one |" in page.prose(_PAGE)
     assert page.code("see `a/b.py` and `--c`") == ["a/b.py", "--c"]
