@@ -41,7 +41,7 @@ _ALLOWED = {
         "video": ("av",),
         "aloha": (),
         "aloha_sim": ("gym_aloha", "openpi.robots.video"),
-        "droid": ("av", "PIL"),
+        "droid": ("PIL", "openpi.robots.video"),
         "libero": ("openpi.robots.video",),
         "template": (),
         "ur5": (),
