@@ -19,8 +19,8 @@ from openpi.data.lerobot import info as lerobot_info
 class LeRobotAppender:
     """Adds episodes to a dataset, begun anew or there already: `add_frame` ..., `save_episode(task)`, ..., `close()`.
 
-    Every episode gets files of its own, which are moved to their places once they are written; info.json comes last. Killed
-    at any time, and even without power, the dataset holds all episodes saved before.
+    Every episode gets files of its own, which are moved to their places once they are on the disk; info.json comes last. Killed
+    at any time, the dataset holds all episodes saved before.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
 
 import av
 import numpy as np
@@ -21,13 +22,17 @@ _METADATA = {"robot": robots.libero("pi05").to_dict()}
 
 
 class _Along(base_policy.BasePolicy):
-    """Goes along x, away from the drawer; notes what it was asked."""
+    """Goes along x, away from the drawer; notes what it was asked. Holds the answer number `held` back until `go` is set."""
 
-    def __init__(self, shape=(10, 7)):
-        self.shape, self.asked = shape, []
+    def __init__(self, shape=(10, 7), held=None):
+        self.shape, self.held, self.asked = shape, held, []
+        self.reached, self.go = threading.Event(), threading.Event()
 
     def infer(self, obs):
         self.asked.append(obs)
+        if len(self.asked) == self.held:
+            self.reached.set()
+            assert self.go.wait(100)
         actions = np.zeros(self.shape)
         actions[:, 0] = -0.5 if obs["prompt"] == "open the drawer" else 0.5
         return {"actions": actions}
@@ -52,7 +57,7 @@ def _num_frames(path):
 
 def test_a_suite_is_killed_gone_on_with_and_told(tmp_path):
     """Task 0 starts at 0, 1, 2 and is done at 3; so is task 1, which the policy's first step leaves behind."""
-    policy = _Along()
+    policy = _Along(held=4)  # before anything moves, twice in trial 0, then at the start of trial 1
     flags = ("--num_trials_per_task=2", "--output_dir=out", "--policy=along")
     with served.serve(policy, _METADATA) as server:
         with subprocess.Popen(
@@ -63,13 +68,14 @@ def test_a_suite_is_killed_gone_on_with_and_told(tmp_path):
             text=True,
         ) as process:
             assert process.stdout.readline() == "libero_spatial task 0 trial 0: success after 6 steps\n"
+            assert policy.reached.wait(100)
             process.kill()
-        first = len(policy.asked)
+        policy.go.set()
         done = _run(tmp_path, server.port, *flags)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("libero_spatial task 0 trial 1: success after 4 steps\n")
     assert "  put the bowl on the plate      2 of     2  100.0 %\n" in done.stdout
-    assert policy.asked[first + 1]["observation/state"][0] == pytest.approx(1.07)  # trial 1, seed 7
+    assert policy.asked[5]["observation/state"][0] == pytest.approx(1.07)  # trial 1, seed 7
     assert {obs["prompt"] for obs in policy.asked} == {"put the bowl on the plate", "open the drawer"}
     content = json.loads((tmp_path / "out/results.json").read_text())
     assert content["suites"]["libero_spatial"]["trials"] == 4
