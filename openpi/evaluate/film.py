@@ -1,7 +1,9 @@
 """Keeps pictures of episodes: an mp4 to watch, a strip of frames to print."""
 
 import pathlib
+import re
 
+import av
 import numpy as np
 from PIL import Image
 
@@ -55,11 +57,22 @@ def write_mp4(path: pathlib.Path, episodes: list[np.ndarray], successes: list[bo
             encoder = video.EpisodeEncoder(encoding)
             for frame in frames:
                 encoder.add(frame)
-            for _ in range(max(1, round(_HOLD_SECONDS * fps))):
+            for _ in range(_held(fps)):
                 encoder.add(mark(frames[-1], success=success))
             file.append(encoder.finish())
     finally:
         file.close()
+
+
+def path(folder: pathlib.Path, task: str, number: int) -> pathlib.Path:
+    """Where the film of an episode stands in a folder of films."""
+    return folder / f"{re.sub(r'[^a-z0-9]+', '_', task.lower())}_{number:04d}.mp4"
+
+
+def read_mp4(path: pathlib.Path, *, fps: float) -> np.ndarray:
+    """Returns the frames of a film of one episode, uint8 [T, H, W, 3], without those of its mark."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])[: -_held(fps)]
 
 
 def write_strip(path: pathlib.Path, episodes: list[np.ndarray], successes: list[bool], *, columns: int = 6) -> None:
@@ -73,3 +86,8 @@ def write_strip(path: pathlib.Path, episodes: list[np.ndarray], successes: list[
     strip = np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)[:-gap, :-gap]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(strip).save(path, optimize=True)
+
+
+def _held(fps: float) -> int:
+    """How many frames the mark of an episode lasts."""
+    return max(1, round(_HOLD_SECONDS * fps))

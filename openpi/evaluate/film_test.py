@@ -54,3 +54,12 @@ def test_strip_shows_start_to_end_of_each_episode(tmp_path):
     for row in range(2):
         centre = strip[row * (_H + 4) + _H // 2, :, 0]
         assert [centre[column * (_W + 4) + _W // 2] for column in range(3)] == [0, 50, 100]
+
+
+def test_a_film_of_one_episode_is_read_without_its_mark(tmp_path):
+    path = film.path(tmp_path / "films", "Pick: up", 1)
+    assert path.name == "pick_up_0001.mp4"
+    film.write_mp4(path, [np.full((6, _H, _W, 3), 60, np.uint8)], [True], fps=10)
+    frames = film.read_mp4(path, fps=10)
+    assert frames.shape == (6, _H, _W, 3)
+    np.testing.assert_allclose(frames.astype(int), 60, atol=6)
