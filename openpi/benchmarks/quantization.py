@@ -49,7 +49,7 @@ def main(config: schema.ConfigDict | None) -> int:
     actions, seconds = quantization_cost.answer(policies, observations, noise)
     others, _ = quantization_cost.answer({"none": policies["none"]}, observations, other)
     model = build_model.build(config.model)
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         mode: {
             "error": quantization_cost.error(actions[mode], actions["none"], states),
             "seconds": seconds[mode],

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from openpi.benchmarks import record
 from openpi.client import base_policy
@@ -20,8 +20,13 @@ def plan_bytes(config: model_lib.Config, mode: str) -> int:
     """Of a model's weights as the engine keeps them, from parameters in the dtype it computes in; by shapes alone."""
     shapes = jax.eval_shape(functools.partial(model_lib.init, config), jax.random.key(0))
     stored = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, config.dtype), shapes)
-    prepare = fast_plan.prepare if isinstance(config, pi0_fast.Pi0FastConfig) else flow_plan.prepare
-    plan = jax.eval_shape(lambda params: quantization.quantize(prepare(config, params), mode), stored)
+
+    def prepare(params: dict[str, Any]) -> flow_plan.Plan | fast_plan.Plan:
+        if isinstance(config, pi0_fast.Pi0FastConfig):
+            return quantization.quantize(fast_plan.prepare(config, params), mode)
+        return quantization.quantize(flow_plan.prepare(config, params), mode)
+
+    plan = jax.eval_shape(prepare, stored)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(plan))
 
 
@@ -50,7 +55,9 @@ def answer(
     )
 
 
-def error(got: Float[Array, "N H A"], expected: Float[Array, "N H A"], state: Float[Array, "N A"]) -> dict[str, float]:
+def error(
+    got: Float[np.ndarray, "N H A"], expected: Float[np.ndarray, "N H A"], state: Float[np.ndarray, "N A"]
+) -> dict[str, float]:
     """How far actions are off, as parts of how far the expected ones lead away from the state (root mean square)."""
     if state.shape != (len(expected), expected.shape[2]):
         raise ValueError(
