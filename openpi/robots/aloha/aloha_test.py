@@ -98,7 +98,7 @@ def test_another_robots_server_is_refused_before_anything_moves(tmp_path):
 def test_a_key_stops_it():
     with served.serve(_Still()) as server, _started(server.port, "--max_episode_steps=100000") as (process, person):
         os.write(person, b"e")
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=200)
     assert process.returncode == 1
     assert "was pressed; the robot holds its position" in err.splitlines()[-1]
     assert "The robot was stopped and is not moved" in err
@@ -108,7 +108,7 @@ def test_a_key_stops_it():
 def test_ctrl_c_ends_it():
     with served.serve(_Still()) as server, _started(server.port, "--max_episode_steps=100000") as (process, _):
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=200)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "aloha: error: ended by Ctrl-C"
     assert "limited  " in out

@@ -35,7 +35,7 @@ class _Waves(base_policy.BasePolicy):
         return robot.RobotOutputs(self.description)({"actions": actions})
 
 
-def _run(port, tmp_path, *flags, answers="", timeout=120):
+def _run(port, tmp_path, *flags, answers="", timeout=200):
     return subprocess.run(
         [*program.command(_TARGET), f"--port={port}", *flags],
         cwd=tmp_path,
@@ -91,9 +91,9 @@ def test_ctrl_c_ends_a_rollout_and_its_score_is_asked_all_the_same(tmp_path):
             process.stdin.write("wave to me\n")
             process.stdin.flush()
             for _ in range(3):  # the check, and two chunks
-                assert policy.asked.acquire(timeout=120)
+                assert policy.asked.acquire(timeout=200)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate("50\n\n", timeout=120)
+            out, err = process.communicate("50\n\n", timeout=200)
         finally:
             process.kill()
     assert process.returncode == 0, err
