@@ -139,7 +139,7 @@ def constrain(limits: Limits, here: np.ndarray, goal: np.ndarray) -> tuple[np.nd
             ("speed", inside, reached, joint.max_speed),
         ):
             if before != after:
-                text = f"{joint.name}: {before:.4g} is beyond its {limit} limit {value:g}; {after:.4g} is sent"
+                text = f"{joint.name}: {before:g} is beyond its {limit} limit {value:g}; {after:g} is sent"
                 interventions.append(Intervention(joint.name, limit, text))
         allowed[index] = reached
     for workspace in limits.workspaces:
