@@ -183,6 +183,16 @@ def test_weights_stay_quantised_in_the_program():
         assert f"f32[{inputs},{outputs}]" not in loop
 
 
+def test_the_table_stays_quantised_in_the_loop_over_tokens():
+    plan = jax.eval_shape(functools.partial(fast, FAST, "int8"), random_params(pi0_fast, FAST))
+    write = functools.partial(fast_sampler.sample_tokens, FAST, max_decoding_steps=4, temperature=0.0)
+    program = jax.jit(write).lower(plan, FAST.fake_obs(1), jax.random.key(0)).compile().as_text()
+    loop = max((line.split(" while(")[0] for line in program.splitlines() if " while(" in line), key=len)
+    assert loop.count("s8[300,32]") == 1
+    assert "f32[300,32]" not in loop
+    assert "f32[32,300]" not in loop
+
+
 @pytest.mark.parametrize("mode", BOUNDS)
 def test_derivatives_are_those_of_the_unrounded_inputs(mode):
     """Real-time chunking needs them."""
