@@ -6,6 +6,7 @@ The policy plays the same episodes of reach each way, in turn, as //openpi/evalu
 first episode; what comes before, the simulators' start, is told apart. Fails when the ways' episodes succeed differently.
 """
 
+import logging
 import statistics
 import time
 
@@ -27,6 +28,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each way.", lower_bound=1
 
 def main(_: list[str]) -> int:
     """Measures, prints and writes."""
+    logging.getLogger("openpi").setLevel(logging.WARNING)  # The server tells of each client.
     ways = [int(count) for count in _PARALLEL.value]
     if max(ways) >= _EPISODES.value:
         raise ValueError(f"--episodes={_EPISODES.value} must be above the {max(ways)} simulators at once")

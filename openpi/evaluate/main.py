@@ -131,7 +131,7 @@ def main(config: schema.ConfigDict | None) -> int:
     with journal.Journal(files.journal, same, overwrite=_OVERWRITE.value) as kept:
         episodes = _play(entered.contestants, kept, files)
     print(
-        f"simulated {' and '.join(_tasks())} task, {_EPISODES.value} episodes of seed {_SEED.value}, "
+        f"simulated {', '.join(_tasks())} task, {_EPISODES.value} episodes of seed {_SEED.value}, "
         f"replanning every {replan_steps} steps of {1 / environment.POLICY_HZ:g} s"
     )
     print(report.table(report.rows(episodes)))
