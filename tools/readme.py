@@ -118,8 +118,33 @@ def memory_plan_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def aloha_tasks_table(result: Mapping[str, Any]) -> str:
+    """Success of each kind of small model in each simulated task, trained on it alone and on all together."""
+    rows = {(row["config"], row["task"]): row for row in result["rows"]}
+    lines = [
+        "Success in unseen episodes ([all figures and conditions](../benchmarks/results/aloha_tasks.json)), of models"
+        " trained on the task alone, and of one trained on all three, which only the prompt tells apart:",
+        "",
+        "| task | π0 | π0.5 | π0-FAST | π0, all | π0.5, all | π0-FAST, all |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for task in ("reach", "pick", "transfer"):
+        found = [
+            rows.get((f"aloha_{data}{model}", task)) for data in (task, "tasks") for model in ("", "_pi05", "_fast")
+        ]
+        lines.append(f"| {task} | {' | '.join(_percent(row) for row in found)} |")
+    return "\n".join([*lines, "", *([result["note"]] if result["note"] else [])]).rstrip()
+
+
+def _percent(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "not run"
+    return f"{100 * len(row['succeeded']) / row['episodes']:.0f} % of {row['episodes']}"
+
+
 TABLES = (
     Table("README.md", "aloha-reach-table", "aloha_reach.json", aloha_reach_table),
+    Table("openpi/sims/README.md", "aloha-tasks-table", "aloha_tasks.json", aloha_tasks_table),
     Table("openpi/data/README.md", "data-loading-table", "data_loading.json", data_loading_table),
     Table("openpi/trainer/README.md", "memory-plan-table", "memory_plan.json", memory_plan_table),
     Table("openpi/server/README.md", "serving-table", "serving.json", serving_table),

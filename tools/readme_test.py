@@ -51,6 +51,15 @@ SERVING = {
 }
 
 
+TASKS = {
+    "rows": [
+        {"config": "aloha_pick_fast", "task": "pick", "episodes": 50, "succeeded": [0, 7]},
+        {"config": "aloha_tasks", "task": "reach", "episodes": 100, "succeeded": list(range(93))},
+    ],
+    "note": "A busy machine.",
+}
+
+
 PLANS = {
     "usable": 0.9,
     "published_gb": {"inference": 8.0, "LoRA fine-tuning": 22.5, "full fine-tuning": 70.0},
@@ -84,6 +93,14 @@ def test_a_row_holds_what_a_server_adds_and_carries():
     assert "| memory over 100,000 requests | -1.2 % |" in lines
     assert lines[-1] == "Nothing else ran."
     assert readme.serving_table({**SERVING, "note": None}).endswith("| +0.4 % |")
+
+
+def test_a_cell_holds_a_rate_or_says_that_it_was_not_run():
+    lines = readme.aloha_tasks_table(TASKS).splitlines()
+    assert "| reach | not run | not run | not run | 93 % of 100 | not run | not run |" in lines
+    assert "| pick | not run | not run | 4 % of 50 | not run | not run | not run |" in lines
+    assert "| transfer | not run | not run | not run | not run | not run | not run |" in lines
+    assert lines[-1] == "A busy machine."
 
 
 def test_a_row_holds_a_plan_and_what_is_published():

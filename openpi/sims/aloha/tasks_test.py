@@ -27,7 +27,7 @@ def _drive(environment, episode, *, change=lambda step, targets: targets):
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_the_expert_succeeds_from_random_starts_well_within_a_demonstration(name):
     environment = _make(name)
-    for episode in range(8):
+    for episode in range(6):
         assert _drive(environment, episode), episode
         assert environment.distance() < 0.015
         environment.reset(episode=episode)
