@@ -47,7 +47,7 @@ class RemoteSimulator:
         try:
             fields = {"command": "open", "suite": suite, "seed": seed, "render_size": suites.RENDER_SIZE}
             self.tasks = tuple(map(str, self._ask(fields)[0]["tasks"]))
-        except environment.SimulationError as error:
+        except RuntimeError as error:
             self.close()
             raise RuntimeError(
                 f"LIBERO cannot be opened by {python} ({error}): install openpi/robots/libero/requirements.txt for it, or try "

@@ -70,6 +70,10 @@ def test_without_libero_it_says_what_to_install(tmp_path):
         RuntimeError, match=r"No module named 'libero'\): install openpi/robots/libero/requirements.txt"
     ):
         _open(str(tmp_path))
+    with pytest.raises(
+        RuntimeError, match="has ended with exit code 1: .* install openpi/robots/libero/requirements.txt"
+    ):
+        remote.RemoteSimulator("libero_spatial", python="/bin/false")
     with pytest.raises(RuntimeError, match="--simulator_python=/nowhere/python cannot be started: No such file"):
         remote.RemoteSimulator("libero_spatial", python="/nowhere/python")
 
