@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from openpi.evaluate import report
+from openpi.evaluate import results as evaluation
 from openpi.robots.libero import results
 
 _CONDITIONS = {"seed": 7, "replan_steps": 5}
@@ -51,6 +53,12 @@ def test_the_table(path):
         "libero_spatial      5 of     8   62.5 %",
         "mean of 2 suites: 31.2 %",
     ]
+
+
+def test_evaluate_reads_it_and_knows_how_sure_the_rates_are(path):
+    table = report.table(report.rows(evaluation.read(path).episodes)).splitlines()
+    assert [line.split("  ")[0] for line in table] == ["policy", "pi05", "pi05", "pi05"]
+    assert any("libero_spatial: do 1" in line and "25 % (5-70)" in line for line in table)
 
 
 def test_it_is_gone_on_with(path):
