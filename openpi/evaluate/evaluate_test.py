@@ -63,6 +63,7 @@ def test_in_process_with_baselines(run_dir, tmp_path):
     }
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (results["conditions"]["seed"], results["conditions"]["quantize"]) == (5, "int8")
+    assert {"python", "jax", "mujoco"} <= results["versions"].keys()
     distances = {row["policy"]: [episode["distance"] for episode in row["episodes"]] for row in results["rows"]}
     assert len({tuple(found) for found in distances.values()}) == 4  # They do differ.
 

@@ -69,7 +69,7 @@ def test_json_says_everything_and_is_strict(tmp_path):
     read = json.loads((tmp_path / "deep" / "results.json").read_text(), parse_constant=pytest.fail)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["results.json"]
     assert (read["command"], read["conditions"]) == (["evaluate"], {"seed": 3})
-    assert {"python", "numpy", "mujoco"} <= read["versions"].keys()
+    assert {"python", "numpy"} <= read["versions"].keys()
     trained, untrained, hopeless = read["rows"]
     assert [found["successes"] for found in trained["success"]] == [77, 93]
     assert [found["tolerance"] for found in trained["success"]] == [0.02, 0.03]
