@@ -91,7 +91,8 @@ def main(_: list[str]) -> None:
 
 
 def _walk(walk: _Walk) -> None:
-    small, episodes, recorded = (), 100, 100
+    small: tuple[str, ...] = ()
+    episodes, recorded = 100, 100
     if not _FULL.value:
         settings = {**tiny_dataset.SETTINGS, "data.generator": "aloha_reach", "data.generator_episodes": 3}
         settings["model.action_horizon"] = 10
