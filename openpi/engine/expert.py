@@ -103,6 +103,19 @@ def hide(keys_values: KeysValues, seen: Bool[Array, "B S"]) -> KeysValues:
 
 def attend(queries: Float[Array, "B T N H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
     """Attention over several sources, which are not joined in memory; logits and softmax in float32."""
+    if len(queries) == 1:
+        return _attend(queries, sights)
+    return jax.lax.platform_dependent(queries, tuple(sights), cpu=_attend_row_by_row, default=_attend)
+
+
+def _attend_row_by_row(queries: Float[Array, "B T N H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
+    """As `_attend`: the logits of one row fit a processor's cache, those of several do not, which costs threefold."""
+    rows = len(queries)
+    whole = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape[1:])), sights)
+    return jax.lax.map(lambda row: _attend(*jax.tree.map(lambda leaf: leaf[None], row))[0], (queries, whole))
+
+
+def _attend(queries: Float[Array, "B T N H"], sights: Sequence[Sight]) -> Float[Array, "B T NH"]:
     batch, length, heads, head_dim = queries.shape
     kv_heads = sights[0].keys_values[0].shape[1]
     group = heads // kv_heads
