@@ -165,7 +165,7 @@ def rotation(
     return jnp.sin(angle), jnp.cos(angle)
 
 
-def _rotate(x: Float[Array, "B T N H"], rotation: tuple[jax.Array, jax.Array]) -> Float[Array, "B N T H"]:
+def _rotate(x: Float[Array, "B T N H"], rotation: tuple[jax.Array, jax.Array]) -> Float[Array, "B T N H"]:
     """`rope.apply_rope`, in a form that compilers turn into straight loops."""
     sin, cos = rotation
     half = x.shape[-1] // 2

@@ -27,9 +27,8 @@ class Prefix:
 class Surroundings:
     """What all steps of a chunk see."""
 
-    keys_values: tuple[
-        expert.KeysValues, ...
-    ]  # images, prompt, pi0's state (none that is hidden), room for the actions
+    # Of images, prompt and pi0's state, those of no token hidden; behind them, room for the actions' own.
+    keys_values: tuple[expert.KeysValues, ...]
     seen: Float[Array, "B S"]  # 1 for a token, 0 for none
     rotation: tuple[jax.Array, jax.Array]  # of the actions
 
